@@ -1,0 +1,31 @@
+package io.gptq4j.safetensors;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.Map;
+
+/**
+ * Tensors that can be read by name and position: one file, several shards, or a remote file over byte ranges.
+ *
+ * <p>Reads are positional and carry no state, so an implementation is safe for concurrent use.
+ */
+public interface TensorSource extends Closeable {
+    /** All tensors by name, in the names' natural order. Unmodifiable. */
+    Map<String, TensorInfo> tensors();
+
+    /**
+     * Fills the remaining space of {@code target} with the tensor's bytes from {@code offset} on: row-major,
+     * little-endian, no conversion. One call moves at most 2 GiB; a larger tensor is read in pieces.
+     *
+     * @param name a key of {@link #tensors()}
+     * @param offset first byte wanted, counted from the tensor's own start
+     * @param target where the bytes go; full on return
+     * @throws IllegalArgumentException if there is no such tensor or the range leaves it
+     * @throws IOException if the bytes cannot be read
+     */
+    void read(String name, long offset, ByteBuffer target) throws IOException;
+
+    /** Where the tensor lies, for error messages: usually a file name. */
+    String location(String name);
+}
