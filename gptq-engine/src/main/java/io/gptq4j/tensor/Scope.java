@@ -89,7 +89,7 @@ public final class Scope implements AutoCloseable {
     public Tensor load(TensorSource source, TensorInfo info, FloatType type) throws IOException {
         long[] shape = info.shape().stream().mapToLong(Long::longValue).toArray();
         try (Tensor raw = fill(info.byteLength(), (offset, target) -> source.read(info.name(), offset, target))) {
-            return call("decoder", "decode_as", raw, torchCode(info.dtype()), type.torchCode(), shape);
+            return call("decoder", "decode_as", raw, torchCode(info.dtype()), type, shape);
         }
     }
 
@@ -134,6 +134,8 @@ public final class Scope implements AutoCloseable {
     private static IValue value(Object argument) {
         if (argument instanceof Tensor tensor) {
             return IValue.from(tensor.array());
+        } else if (argument instanceof FloatType type) {
+            return IValue.from(type.torchCode());
         } else if (argument instanceof Integer number) {
             return IValue.from(number.longValue());
         } else if (argument instanceof Long number) {

@@ -18,6 +18,12 @@ class Gptq(Module):
     torch.copy_(torch.diagonal(K), diagonal)
     return K
 
+  def scaled(self: __torch__.Gptq, H: Tensor, factor: float) -> Tensor:
+    return torch.mul(H, factor)
+
+  def identity_like(self: __torch__.Gptq, H: Tensor) -> Tensor:
+    return torch.eye(torch.size(H, 0), dtype=6, device=H.device)
+
   # H with rows and columns in solve order.
   def permuted(self: __torch__.Gptq, H: Tensor, order: Tensor) -> Tensor:
     return torch.index_select(torch.index_select(H, 0, order), 1, order)
@@ -153,6 +159,16 @@ class Gptq(Module):
   # W^T [n, rows] in float32 from the weights [out, n] of several modules, stacked by rows.
   def stacked(self: __torch__.Gptq, weights: List[Tensor]) -> Tensor:
     return torch.contiguous(torch.t(torch.cat(weights, 0).to(6)))
+
+  # x [n, rows] with some lines set to zero.
+  def without_lines(self: __torch__.Gptq, x: Tensor, lines: Tensor) -> Tensor:
+    return torch.index_fill(x, 0, lines, 0.)
+
+  def as_bytes(self: __torch__.Gptq, x: Tensor) -> Tensor:
+    return x.to(0)
+
+  def as_floats(self: __torch__.Gptq, x: Tensor) -> Tensor:
+    return x.to(6)
 
   # Lines of x reordered; the inverse permutation undoes it.
   def reordered(self: __torch__.Gptq, x: Tensor, order: Tensor) -> Tensor:
