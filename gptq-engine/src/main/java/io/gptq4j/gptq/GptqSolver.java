@@ -2,6 +2,7 @@ package io.gptq4j.gptq;
 
 import io.gptq4j.format.Half;
 import io.gptq4j.format.QuantizedLinear;
+import io.gptq4j.model.QuantizedWeights;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
@@ -231,37 +232,11 @@ public final class GptqSolver {
                         scales,
                         step.call("gptq", "as_bytes", zeros).toByteRows(),
                         rows.gIdx);
-                results.add(new Solved(linear, dequantize(scope, step, own, scales, zeros, rows.gIdx, type)));
+                results.add(new Solved(linear, QuantizedWeights.dequantize(scope, linear, type)));
             }
             start = end;
         }
         return results;
-    }
-
-    /**
-     * The weight [out, in] that a server computes from a quantized linear.
-     *
-     * @param scope owns the result
-     */
-    public static Tensor dequantize(Scope scope, QuantizedLinear linear, FloatType type) {
-        try (Scope step = scope.child()) {
-            Tensor codes = step.byteRows(linear.codes());
-            Tensor zeros = step.call("gptq", "as_floats", step.byteRows(linear.zeros()));
-            return dequantize(scope, step, codes, linear.scales(), zeros, linear.gIdx(), type);
-        }
-    }
-
-    private static Tensor dequantize(
-            Scope scope, Scope step, Tensor codes, short[][] scales, Tensor zeros, int[] gIdx, FloatType type) {
-        int out = scales[0].length;
-        float[] stored = new float[scales.length * out];
-        for (int g = 0; g < scales.length; g++) {
-            for (int o = 0; o < out; o++) {
-                stored[g * out + o] = Half.toFloat(scales[g][o]);
-            }
-        }
-        Tensor scale = step.floats(stored, scales.length, out);
-        return scope.call("gptq", "dequantized", codes, scale, zeros, longs(step, gIdx), type);
     }
 
     private static short[][] halves(Tensor scale) {
