@@ -37,4 +37,16 @@ public final class Half {
         int odd = magnitude >>> 13 & 1;
         return (short) (sign | (magnitude - 0x38000000 + 0xfff + odd) >>> 13);
     }
+
+    /** The nearest binary16 bit pattern, ties to even; beyond the range, infinity. Rounds once, not by way of float. */
+    public static short fromDouble(double value) {
+        float narrow = (float) value;
+        if (narrow == value || Double.isNaN(value)) {
+            return fromFloat(narrow);
+        }
+        // Round to odd: the last bit then says "inexact", and no second rounding can see a tie that is none.
+        int bits = Float.floatToRawIntBits(narrow);
+        int towardsZero = Math.abs((double) narrow) > Math.abs(value) ? bits - 1 : bits;
+        return fromFloat(Float.intBitsToFloat(towardsZero | 1));
+    }
 }

@@ -24,10 +24,9 @@ public record QuantizedLinear(
      * @throws IllegalArgumentException naming the module and what does not fit
      */
     public QuantizedLinear {
-        require(name, bits == 2 || bits == 3 || bits == 4 || bits == 8, "bits must be 2, 3, 4 or 8, not " + bits);
-        require(name, groupSize == -1 || groupSize > 0, "group_size must be -1 or positive, not " + groupSize);
+        requireOptions(name, bits, groupSize);
         require(name, codes.length > 0 && codes[0].length == gIdx.length, "codes and g_idx disagree about the inputs");
-        int groups = groupSize == -1 ? 1 : (gIdx.length + groupSize - 1) / groupSize;
+        int groups = groups(gIdx.length, groupSize);
         require(
                 name,
                 scales.length == groups && zeros.length == groups,
@@ -56,7 +55,17 @@ public record QuantizedLinear(
         return scales.length;
     }
 
-    private static void require(String name, boolean condition, String message) {
+    /** Number of groups over this many inputs; the last one may be short. */
+    static int groups(int inFeatures, int groupSize) {
+        return groupSize == -1 ? 1 : (inFeatures - 1) / groupSize + 1;
+    }
+
+    static void requireOptions(String name, int bits, int groupSize) {
+        require(name, bits == 2 || bits == 3 || bits == 4 || bits == 8, "bits must be 2, 3, 4 or 8, not " + bits);
+        require(name, groupSize == -1 || groupSize > 0, "group_size must be -1 or positive, not " + groupSize);
+    }
+
+    static void require(String name, boolean condition, String message) {
         if (!condition) {
             throw new IllegalArgumentException("Module " + name + ": " + message);
         }
