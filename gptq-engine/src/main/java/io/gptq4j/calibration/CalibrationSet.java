@@ -127,8 +127,10 @@ public record CalibrationSet(int[][] windows, String source) {
                 }
             }
         } catch (JsonProcessingException e) {
-            throw new IOException(source + " is not valid JSON: " + e.getOriginalMessage() + " at line "
-                    + e.getLocation().getLineNr(), e);
+            throw new IOException(
+                    source + " is not valid JSON: " + e.getOriginalMessage() + " at line "
+                            + e.getLocation().getLineNr(),
+                    e);
         }
         if (rows.isEmpty() && tooShort > 0) {
             throw tooShort(source, "none of its " + tooShort + " rows has", seqlen);
@@ -142,7 +144,8 @@ public record CalibrationSet(int[][] windows, String source) {
         int[] ids = new int[seqlen];
         for (int i = 0; i < seqlen; i++) {
             if (!array.get(i).canConvertToInt() || !array.get(i).isIntegralNumber()) {
-                throw new IOException(source + ": value " + number + " has a token id that is not a number: " + array.get(i));
+                throw new IOException(
+                        source + ": value " + number + " has a token id that is not a number: " + array.get(i));
             }
             ids[i] = array.get(i).asInt();
         }

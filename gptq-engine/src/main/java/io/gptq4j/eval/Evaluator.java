@@ -52,8 +52,8 @@ public final class Evaluator {
         model.requireWindow(window);
         int count = Math.min(limit, tokens.length / window);
         if (count == 0) {
-            throw new IllegalArgumentException("The text has only " + tokens.length + " tokens, less than one window of "
-                    + window + "; use a longer text or a smaller --window");
+            throw new IllegalArgumentException("The text has only " + tokens.length
+                    + " tokens, less than one window of " + window + "; use a longer text or a smaller --window");
         }
         int[][] windows = new int[count][];
         for (int i = 0; i < count; i++) {
@@ -65,7 +65,8 @@ public final class Evaluator {
             List<int[][]> batches = CalibrationSet.batches(windows);
             List<Tensor> hidden = run(states, batches);
             for (int b = 0; b < batches.size(); b++) {
-                sum += Arrays.stream(output.logLikelihoods(hidden.get(b), batches.get(b))).sum();
+                sum += Arrays.stream(output.logLikelihoods(hidden.get(b), batches.get(b)))
+                        .sum();
             }
         }
         long scored = (long) count * (window - 1);

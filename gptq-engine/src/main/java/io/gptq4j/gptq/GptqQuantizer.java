@@ -40,7 +40,8 @@ public final class GptqQuantizer {
     /** A run of {@code plan} over a float model. */
     public GptqQuantizer(LanguageModel model, QuantizationPlan plan) {
         if (model.weights().isQuantized()) {
-            throw new IllegalArgumentException("The model is quantized already; quantize the float checkpoint it came from");
+            throw new IllegalArgumentException(
+                    "The model is quantized already; quantize the float checkpoint it came from");
         }
         this.model = model;
         this.plan = plan;
@@ -129,8 +130,10 @@ public final class GptqQuantizer {
             try {
                 solution = new GptqSolver(plan.options()).solve(scope, hessian, modules, model.type());
             } catch (ArithmeticException e) {
-                throw new CheckpointException("Block " + layer + ", " + modules.get(0).name() + ": " + e.getMessage()
-                        + " in " + model.type() + "; try --dtype float32", e);
+                throw new CheckpointException(
+                        "Block " + layer + ", " + modules.get(0).name() + ": " + e.getMessage() + " in " + model.type()
+                                + "; try --dtype float32",
+                        e);
             }
             double seconds = (System.nanoTime() - start) / 1e9;
             for (int i = 0; i < modules.size(); i++) {

@@ -83,7 +83,7 @@ public record QuantizationPlan(
     public Optional<String> warning() {
         return skipped.isEmpty()
                 ? Optional.empty()
-                : Optional.of("Left in float16, since inputs and outputs must be multiples of 32: "
-                        + describe(skipped) + "; text-generation-inference cannot load such a model");
+                : Optional.of("Left in float16, since inputs and outputs must be multiples of 32: " + describe(skipped)
+                        + "; text-generation-inference cannot load such a model");
     }
 }

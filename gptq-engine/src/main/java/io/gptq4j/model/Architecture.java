@@ -166,7 +166,9 @@ public record Architecture(
         Map<String, List<Long>> shapes = new LinkedHashMap<>();
         shapes.put(embedding.tokens() + ".weight", shape(vocabSize, embedding.size()));
         embedding.projection().ifPresent(linear -> put(shapes, linear, Function.identity()));
-        embedding.positions().ifPresent(p -> shapes.put(p.name() + ".weight", shape(p.count() + p.offset(), hiddenSize)));
+        embedding
+                .positions()
+                .ifPresent(p -> shapes.put(p.name() + ".weight", shape(p.count() + p.offset(), hiddenSize)));
         embedding.norm().ifPresent(norm -> put(shapes, norm, Function.identity()));
         for (int layer = 0; layer < layers; layer++) {
             shapes.putAll(blockTensors(layer));

@@ -156,17 +156,16 @@ public final class DecoderBlock {
     private Tensor attention(Scope scope, Tensor x) {
         Attention attention = architecture.attention();
         try (Scope step = scope.child()) {
-            List<Tensor> qkv =
-                    switch (attention.projection()) {
-                        case SEPARATE ->
-                            attention.inputs().stream()
-                                    .map(module -> linear(step, x, module))
-                                    .toList();
-                        case FUSED_PER_HEAD -> {
-                            Tensor fused = linear(step, x, attention.inputs().get(0)); // [B, T, H * 3 * D]
-                            yield step.callAll("decoder", "split_per_head", fused, attention.heads());
-                        }
-                    };
+            List<Tensor> qkv = switch (attention.projection()) {
+                case SEPARATE ->
+                    attention.inputs().stream()
+                            .map(module -> linear(step, x, module))
+                            .toList();
+                case FUSED_PER_HEAD -> {
+                    Tensor fused = linear(step, x, attention.inputs().get(0)); // [B, T, H * 3 * D]
+                    yield step.callAll("decoder", "split_per_head", fused, attention.heads());
+                }
+            };
             Tensor q = qkv.get(0); // [B, T, H * D]
             Tensor k = qkv.get(1); // [B, T, K * D]
             Tensor v = qkv.get(2); // [B, T, K * D]
@@ -238,7 +237,12 @@ public final class DecoderBlock {
             case RMS -> scope.call("decoder", "rms_norm", x, weights.get(name + ".weight"), norm.eps());
             case LAYER ->
                 scope.call(
-                        "decoder", "layer_norm", x, weights.get(name + ".weight"), weights.get(name + ".bias"), norm.eps());
+                        "decoder",
+                        "layer_norm",
+                        x,
+                        weights.get(name + ".weight"),
+                        weights.get(name + ".bias"),
+                        norm.eps());
             case LAYER_PLAIN -> scope.call("decoder", "plain_layer_norm", x, norm.eps());
         };
     }

@@ -68,8 +68,8 @@ public final class LanguageModel implements AutoCloseable {
     public void requireWindow(int length) {
         boolean bounded = !(architecture.attention().position() instanceof Architecture.Alibi);
         if (length < 2 || bounded && length > architecture.maxPositions()) {
-            throw new IllegalArgumentException("A window of " + length + " tokens does not fit this model: it takes 2 to "
-                    + architecture.maxPositions());
+            throw new IllegalArgumentException("A window of " + length
+                    + " tokens does not fit this model: it takes 2 to " + architecture.maxPositions());
         }
     }
 
@@ -100,10 +100,12 @@ public final class LanguageModel implements AutoCloseable {
             try (Scope step = own.child()) {
                 Tensor x = step.call("decoder", "embed", ids(step, windows), tokens);
                 if (embedding.projection().isPresent()) {
-                    x = DecoderBlock.linear(step, x, embedding.projection().get(), name -> weights.load(step, name, type));
+                    x = DecoderBlock.linear(
+                            step, x, embedding.projection().get(), name -> weights.load(step, name, type));
                 }
                 if (embedding.positions().isPresent()) {
-                    Architecture.LearnedPositions learned = embedding.positions().get();
+                    Architecture.LearnedPositions learned =
+                            embedding.positions().get();
                     Tensor table = weights.load(step, learned.name() + ".weight", type);
                     x = step.call("decoder", "add_positions", x, table, learned.offset());
                 }
@@ -173,7 +175,8 @@ public final class LanguageModel implements AutoCloseable {
         private Tensor features(Scope step, Tensor hidden) throws IOException {
             Tensor x = hidden;
             if (architecture.head().norm().isPresent()) {
-                x = DecoderBlock.norm(step, x, architecture.head().norm().get(), name -> weights.load(step, name, type));
+                x = DecoderBlock.norm(
+                        step, x, architecture.head().norm().get(), name -> weights.load(step, name, type));
             }
             if (architecture.head().projection().isPresent()) {
                 x = DecoderBlock.linear(
@@ -189,7 +192,10 @@ public final class LanguageModel implements AutoCloseable {
     }
 
     private Tensor ids(Scope step, int[][] windows) {
-        long[] flat = Arrays.stream(windows).flatMapToInt(Arrays::stream).asLongStream().toArray();
+        long[] flat = Arrays.stream(windows)
+                .flatMapToInt(Arrays::stream)
+                .asLongStream()
+                .toArray();
         for (long id : flat) {
             if (id < 0 || id >= architecture.vocabSize()) {
                 throw new IllegalArgumentException("Token id " + id + " is outside the model's vocabulary of "

@@ -22,6 +22,8 @@ import java.util.Set;
  * shapes are checked on opening, before hours are spent. Safe for concurrent use.
  */
 public final class ModelWeights {
+    private static final String QWEIGHT = ".qweight";
+
     private final TensorSource source;
     private final Optional<ArtifactReader> artifact;
     private final Map<String, String> storedNames; // canonical -> stored
@@ -40,23 +42,25 @@ public final class ModelWeights {
      */
     public static ModelWeights open(Checkpoint checkpoint, Architecture architecture) throws IOException {
         TensorSource source = checkpoint.tensors();
-        Optional<ArtifactReader> artifact =
-                checkpoint.config().has("quantization_config") || ArtifactReader.isQuantized(checkpoint)
-                        ? Optional.of(ArtifactReader.of(checkpoint))
-                        : Optional.empty();
-        Set<String> quantized = artifact.isPresent() ? artifact.get().modules() : Set.of();
+        boolean isQuantized = checkpoint.config().has("quantization_config")
+                || source.tensors().keySet().stream().anyMatch(name -> name.endsWith(QWEIGHT));
+        Optional<ArtifactReader> artifact = isQuantized ? Optional.of(ArtifactReader.of(checkpoint)) : Optional.empty();
+        Set<String> quantized =
+                artifact.<Set<String>>map(a -> Set.copyOf(a.modules())).orElse(Set.of());
         Map<String, String> storedNames = new LinkedHashMap<>();
         for (Map.Entry<String, List<Long>> needed : architecture.tensors().entrySet()) {
             String name = needed.getKey();
             String module = name.endsWith(".weight") ? name.substring(0, name.length() - ".weight".length()) : "";
             if (quantized.contains(module)) {
-                checkShape(checkpoint, module + ".qweight", artifact.orElseThrow().shape(module), needed.getValue());
+                List<Long> packed = source.tensor(module + QWEIGHT).shape(); // [in * bits / 32, out]
+                long in = packed.get(0) * 32 / artifact.orElseThrow().config().bits();
+                checkShape(checkpoint, module + QWEIGHT, List.of(packed.get(1), in), needed.getValue());
                 continue;
             }
             String stored = storedName(source, architecture, name)
                     .orElseThrow(() -> new CheckpointException("Tensor " + name + " is missing from "
                             + checkpoint.directory() + "; " + architecture.family() + " needs it"));
-            TensorInfo info = source.tensors().get(stored);
+            TensorInfo info = source.tensor(stored);
             if (!info.dtype().isFloatingPoint()) {
                 throw new CheckpointException("Tensor " + stored + " in " + source.location(stored) + " has dtype "
                         + info.dtype() + "; weights must be F16, BF16, F32 or F64");
@@ -107,7 +111,7 @@ public final class ModelWeights {
             String module = name.substring(0, name.length() - ".weight".length());
             return QuantizedWeights.dequantize(scope, artifact.orElseThrow().read(module), type);
         }
-        Tensor tensor = scope.load(source, source.tensors().get(stored), type);
+        Tensor tensor = scope.load(source, source.tensor(stored), type);
         try (Tensor count = scope.call("decoder", "count_not_finite", tensor)) {
             long bad = count.toLongs()[0];
             if (bad > 0) {

@@ -31,8 +31,7 @@ final class PositionTables {
             Rotary rotary = (Rotary) attention.position();
             int dim = attention.headDim();
             try (Scope step = scope.child()) {
-                float[] plain = step.call(
-                                "decoder", "inverse_frequencies", step.zeros(1), rotary.theta(), dim)
+                float[] plain = step.call("decoder", "inverse_frequencies", step.zeros(1), rotary.theta(), dim)
                         .toFloats();
                 float[] scaled = rotary.scaling().apply(plain);
                 List<Tensor> tables = scope.callAll(

@@ -46,8 +46,7 @@ final class BloomFamily {
                         hidden,
                         Optional.empty(),
                         Optional.empty(),
-                        Optional.of(
-                                new Norm(NormKind.LAYER, "transformer.word_embeddings_layernorm", hidden, eps))),
+                        Optional.of(new Norm(NormKind.LAYER, "transformer.word_embeddings_layernorm", hidden, eps))),
                 new Attention(
                         heads,
                         heads,

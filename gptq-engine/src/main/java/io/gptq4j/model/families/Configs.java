@@ -38,7 +38,8 @@ final class Configs {
     /** Heads must divide the size they share. */
     static int divided(ModelConfig config, String what, int size, int parts) throws CheckpointException {
         if (parts <= 0 || size % parts != 0) {
-            throw new CheckpointException(config.origin() + ": " + what + ": " + size + " is not divisible by " + parts);
+            throw new CheckpointException(
+                    config.origin() + ": " + what + ": " + size + " is not divisible by " + parts);
         }
         return size / parts;
     }
