@@ -25,12 +25,7 @@ public final class Dequantizer {
         scales = new float[linear.groups()];
         zeros = new int[linear.groups()];
         row = new float[linear.inFeatures()];
-        for (int group : linear.gIdx()) {
-            QuantizedLinear.require(
-                    linear.name(),
-                    group >= 0 && group < scales.length,
-                    "g_idx holds " + group + ", expected 0 to " + (scales.length - 1));
-        }
+        QuantizedLinear.requireGroupsInRange(linear.name(), linear.gIdx(), linear.groups());
     }
 
     /**

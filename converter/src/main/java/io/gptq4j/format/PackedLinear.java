@@ -18,6 +18,7 @@ import java.util.List;
  * @param scales [groups][out], IEEE binary16 bit patterns
  * @param gIdx [in], the group of every input
  */
+@SuppressWarnings("ArrayRecordComponent") // compared by nobody, and copying a model costs
 public record PackedLinear(
         String name, int bits, int groupSize, int[][] qweight, int[][] qzeros, short[][] scales, int[] gIdx) {
     /**
@@ -54,12 +55,7 @@ public record PackedLinear(
                     32L * qzeros[g].length == (long) out * bits,
                     out + " outputs of " + bits + " bits do not fill the " + qzeros[g].length + " columns of qzeros");
         }
-        for (int i = 0; i < in; i++) {
-            require(
-                    name,
-                    gIdx[i] >= 0 && gIdx[i] < groups,
-                    "g_idx[" + i + "] is " + gIdx[i] + ", expected 0 to " + (groups - 1));
-        }
+        QuantizedLinear.requireGroupsInRange(name, gIdx, groups);
     }
 
     /** Number of inputs (columns of the weight). */

@@ -11,8 +11,8 @@ import java.nio.ByteOrder;
  * bits {@code k * bits} and up, and bit k of the stream is bit {@code k % 32} of word {@code k / 32}. Codes are packed
  * along the inputs, zero points along the outputs. Only 3-bit values straddle words.
  *
- * <p>Works on eight values at a time, one per byte of a long, in tiles of outputs whose words share a cache line: the
- * codes come row by row of the weight, but the words of one tensor row belong to different rows of it.
+ * <p>Works on eight values at a time, one per byte of a long. The codes come row by row of the weight while a row of
+ * qweight takes one word of each, so a tile of rows is packed first and transposed then, a cache line at a time.
  *
  * <p>All methods are pure and safe for concurrent use.
  */
@@ -71,25 +71,26 @@ public final class Packing {
         int in = linear.inFeatures();
         byte[][] codes = linear.codes();
         for (int o = 0; o < out; o++) {
-            QuantizedLinear.require(
-                    linear.name(),
-                    codes[o].length == in,
-                    "row " + o + " has " + codes[o].length + " codes for " + in + " inputs");
+            if (codes[o].length != in) {
+                throw QuantizedLinear.misfit(
+                        linear.name(), "row " + o + " has " + codes[o].length + " codes for " + in + " inputs");
+            }
         }
         int[][] words = new int[in / BLOCK * bits][out];
-        long tooWide = 0;
-        int[] block = new int[bits];
+        long union = 0;
+        int[][] columns = new int[TILE][words.length];
         for (int tile = 0; tile < out; tile += TILE) {
-            for (int i = 0, row = 0; i < in; i += BLOCK, row += bits) {
-                for (int o = tile; o < tile + TILE; o++) {
-                    tooWide |= packBlock(codes[o], i, bits, block);
-                    for (int w = 0; w < bits; w++) {
-                        words[row + w][o] = block[w];
-                    }
+            for (int t = 0; t < TILE; t++) {
+                union |= packRow(codes[tile + t], bits, columns[t]);
+            }
+            for (int r = 0; r < words.length; r++) {
+                int[] row = words[r];
+                for (int t = 0; t < TILE; t++) {
+                    row[tile + t] = columns[t][r];
                 }
             }
         }
-        if ((tooWide & ~repeat(maxq(bits))) != 0) {
+        if ((union & ~(maxq(bits) * 0x0101010101010101L)) != 0) {
             refuseWideCode(linear);
         }
         return words;
@@ -100,23 +101,20 @@ public final class Packing {
         int out = linear.outFeatures();
         int lowest = format.zeroOffset();
         int[][] words = new int[linear.groups()][out / BLOCK * bits];
-        int[] block = new int[bits];
         byte[] stored = new byte[out];
         for (int g = 0; g < words.length; g++) {
             for (int o = 0; o < out; o++) {
                 int zero = linear.zeros()[g][o] & 0xff;
-                QuantizedLinear.require(
-                        linear.name(),
-                        zero >= lowest && zero <= maxq(bits),
-                        "zero point of group " + g + ", output " + o + " is " + zero + ", but checkpoint format "
-                                + format.jsonName() + " stores only " + lowest + " to " + maxq(bits) + " at " + bits
-                                + " bits");
+                if (zero < lowest || zero > maxq(bits)) {
+                    throw QuantizedLinear.misfit(
+                            linear.name(),
+                            "zero point of group " + g + ", output " + o + " is " + zero + ", but checkpoint format "
+                                    + format.jsonName() + " stores only " + lowest + " to " + maxq(bits) + " at "
+                                    + bits + " bits");
+                }
                 stored[o] = (byte) (zero - lowest);
             }
-            for (int o = 0, w = 0; o < out; o += BLOCK, w += bits) {
-                packBlock(stored, o, bits, block);
-                System.arraycopy(block, 0, words[g], w, bits);
-            }
+            packRow(stored, bits, words[g]);
         }
         return words;
     }
@@ -125,27 +123,27 @@ public final class Packing {
         short[][] scales = linear.scales();
         for (int g = 0; g < scales.length; g++) {
             for (int o = 0; o < scales[g].length; o++) {
-                QuantizedLinear.require(
-                        linear.name(),
-                        (scales[g][o] & 0x7c00) != 0x7c00,
-                        "scale of group " + g + ", output " + o + " is not finite in binary16");
+                if ((scales[g][o] & 0x7c00) == 0x7c00) {
+                    throw QuantizedLinear.misfit(
+                            linear.name(), "scale of group " + g + ", output " + o + " is not finite in binary16");
+                }
             }
         }
         return scales;
     }
 
     /**
-     * Packs the 32 values from {@code values[at]} on into {@code bits} words.
+     * Packs a row of values, a multiple of 32 of them, into words.
      *
      * @return the values ORed together, to be checked for bits they must not have
      */
-    private static long packBlock(byte[] values, int at, int bits, int[] words) {
+    private static long packRow(byte[] values, int bits, int[] words) {
         long union = 0;
         long stream = 0;
         int held = 0; // bits in the stream; with 8-bit values always 0 here
         int w = 0;
-        for (int k = at; k < at + BLOCK; k += 8) {
-            long eight = (long) EIGHT.get(values, k);
+        for (int i = 0; i < values.length; i += 8) {
+            long eight = (long) EIGHT.get(values, i);
             union |= eight;
             stream |= squeeze(eight, bits) << held;
             for (held += 8 * bits; held >= 32; held -= 32) {
@@ -157,83 +155,70 @@ public final class Packing {
     }
 
     /** Moves the low {@code bits} of eight bytes together: halving steps, bytes to pairs to fours to eight. */
-    private static long squeeze(long x, int bits) {
-        x = x & 0x00ff00ff00ff00ffL | (x & 0xff00ff00ff00ff00L) >>> 8 - bits;
-        x = x & 0x0000ffff0000ffffL | (x & 0xffff0000ffff0000L) >>> 16 - 2 * bits;
-        return x & 0x00000000ffffffffL | (x & 0xffffffff00000000L) >>> 32 - 4 * bits;
+    private static long squeeze(long eight, int bits) {
+        long x = (eight & 0x00ff00ff00ff00ffL) | ((eight & 0xff00ff00ff00ff00L) >>> (8 - bits));
+        x = (x & 0x0000ffff0000ffffL) | ((x & 0xffff0000ffff0000L) >>> (16 - 2 * bits));
+        return (x & 0x00000000ffffffffL) | ((x & 0xffffffff00000000L) >>> (32 - 4 * bits));
     }
 
-    /** Undoes {@link #squeeze} for the low {@code 8 * bits} bits. */
-    private static long spread(long x, int bits) {
-        long four = (1L << 4 * bits) - 1;
-        x = x & four | (x << 32 - 4 * bits) & four << 32;
-        long two = (1L << 2 * bits) - 1;
-        two |= two << 32;
-        x = x & two | (x << 16 - 2 * bits) & two << 16;
-        long one = repeat(maxq(bits)) & 0x00ff00ff00ff00ffL;
-        return x & one | (x << 8 - bits) & one << 8;
+    /** Undoes {@link #squeeze} for the low {@code 8 * bits} bits; what lies above them is dropped. */
+    private static long spread(long stream, int bits) {
+        long four = (1L << (4 * bits)) - 1;
+        long x = (stream & four) | ((stream << (32 - 4 * bits)) & (four << 32));
+        long two = ((1L << (2 * bits)) - 1) * 0x0000000100000001L;
+        x = (x & two) | ((x << (16 - 2 * bits)) & (two << 16));
+        long one = maxq(bits) * 0x0001000100010001L;
+        return (x & one) | ((x << (8 - bits)) & (one << 8));
     }
 
     private static byte[][] unpackCodes(PackedLinear packed) {
-        int bits = packed.bits();
-        int in = packed.inFeatures();
         int out = packed.outFeatures();
         int[][] words = packed.qweight();
-        byte[][] codes = new byte[out][in];
-        int[] block = new int[bits];
-        int whole = in / BLOCK * BLOCK;
+        byte[][] codes = new byte[out][packed.inFeatures()];
+        int[][] columns = new int[TILE][words.length];
         for (int tile = 0; tile < out; tile += TILE) {
-            int end = Math.min(tile + TILE, out);
-            for (int i = 0, row = 0; i < whole; i += BLOCK, row += bits) {
-                for (int o = tile; o < end; o++) {
-                    for (int w = 0; w < bits; w++) {
-                        block[w] = words[row + w][o];
-                    }
-                    unpackBlock(block, bits, codes[o], i);
+            int width = Math.min(TILE, out - tile);
+            for (int r = 0; r < words.length; r++) {
+                int[] row = words[r];
+                for (int t = 0; t < width; t++) {
+                    columns[t][r] = row[tile + t];
                 }
             }
-        }
-        for (int i = whole; i < in; i++) { // foreign artifacts only: values that fill words but no block never straddle
-            long bit = (long) i * bits;
-            int[] row = words[(int) (bit / 32)];
-            for (int o = 0; o < out; o++) {
-                codes[o][i] = (byte) (row[o] >>> bit % 32 & maxq(bits));
+            for (int t = 0; t < width; t++) {
+                unpackRow(columns[t], packed.bits(), codes[tile + t]);
             }
         }
         return codes;
     }
 
-    private static void unpackBlock(int[] words, int bits, byte[] values, int at) {
-        long stream = 0;
-        int held = 0;
-        int w = 0;
-        for (int k = at; k < at + BLOCK; k += 8) {
-            for (; held < 8 * bits; held += 32) {
-                stream |= (words[w++] & 0xffffffffL) << held;
-            }
-            EIGHT.set(values, k, spread(stream, bits));
-            stream = bits == 8 ? 0 : stream >>> 8 * bits; // a shift by 64 would be none
-            held -= 8 * bits;
-        }
-    }
-
     private static byte[][] unpackZeros(PackedLinear packed, CheckpointFormat format) {
-        int bits = packed.bits();
         byte[][] zeros = new byte[packed.groups()][packed.outFeatures()];
         for (int g = 0; g < zeros.length; g++) {
-            int[] words = packed.qzeros()[g];
+            unpackRow(packed.qzeros()[g], packed.bits(), zeros[g]);
             for (int o = 0; o < zeros[g].length; o++) {
-                long bit = (long) o * bits;
-                int w = (int) (bit / 32);
-                int shift = (int) (bit % 32);
-                int value = words[w] >>> shift;
-                if (shift + bits > 32) {
-                    value |= words[w + 1] << 32 - shift;
-                }
-                zeros[g][o] = (byte) (value + format.zeroOffset() & maxq(bits));
+                zeros[g][o] = (byte) ((zeros[g][o] + format.zeroOffset()) & maxq(packed.bits()));
             }
         }
         return zeros;
+    }
+
+    /** Fills {@code values}, whose bits fill the words exactly; their number need not be a multiple of 8. */
+    private static void unpackRow(int[] words, int bits, byte[] values) {
+        long stream = 0;
+        int held = 0;
+        int w = 0;
+        int whole = values.length & -8;
+        for (int i = 0; i < whole; i += 8) {
+            for (; held < 8 * bits; held += 32) {
+                stream |= (words[w++] & 0xffffffffL) << held;
+            }
+            EIGHT.set(values, i, spread(stream, bits));
+            stream = bits == 8 ? 0 : stream >>> (8 * bits); // a shift by 64 would be none
+            held -= 8 * bits;
+        }
+        for (int i = whole; i < values.length; i++) { // only 8-bit values fill a word without being eight
+            values[i] = (byte) (words[w] >>> (8 * (i - whole)));
+        }
     }
 
     private static void refuseWideCode(QuantizedLinear linear) {
@@ -241,20 +226,17 @@ public final class Packing {
         for (int o = 0; o < linear.outFeatures(); o++) {
             for (int i = 0; i < linear.inFeatures(); i++) {
                 int code = linear.codes()[o][i] & 0xff;
-                QuantizedLinear.require(
-                        linear.name(),
-                        code <= maxq,
-                        "code of output " + o + ", input " + i + " is " + code + ", but " + linear.bits()
-                                + " bits hold only 0 to " + maxq);
+                if (code > maxq) {
+                    throw QuantizedLinear.misfit(
+                            linear.name(),
+                            "code of output " + o + ", input " + i + " is " + code + ", but " + linear.bits()
+                                    + " bits hold only 0 to " + maxq);
+                }
             }
         }
     }
 
     private static int maxq(int bits) {
         return (1 << bits) - 1;
-    }
-
-    private static long repeat(int value) {
-        return value * 0x0101010101010101L;
     }
 }

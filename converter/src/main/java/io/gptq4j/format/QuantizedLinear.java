@@ -16,6 +16,7 @@ package io.gptq4j.format;
  * @param zeros [groups][out], true zero points, unsigned values 0 .. 2^bits - 1 in bytes
  * @param gIdx [in], the group of every input
  */
+@SuppressWarnings("ArrayRecordComponent") // compared by nobody, and copying a model costs
 public record QuantizedLinear(
         String name, int bits, int groupSize, byte[][] codes, short[][] scales, byte[][] zeros, int[] gIdx) {
     /**
@@ -67,7 +68,24 @@ public record QuantizedLinear(
 
     static void require(String name, boolean condition, String message) {
         if (!condition) {
-            throw new IllegalArgumentException("Module " + name + ": " + message);
+            throw misfit(name, message);
+        }
+    }
+
+    static IllegalArgumentException misfit(String name, String message) {
+        return new IllegalArgumentException("Module " + name + ": " + message);
+    }
+
+    /**
+     * Checks every group index.
+     *
+     * @throws IllegalArgumentException naming the module, the input and its group
+     */
+    static void requireGroupsInRange(String name, int[] gIdx, int groups) {
+        for (int i = 0; i < gIdx.length; i++) {
+            if (gIdx[i] < 0 || gIdx[i] >= groups) {
+                throw misfit(name, "g_idx[" + i + "] is " + gIdx[i] + ", expected 0 to " + (groups - 1));
+            }
         }
     }
 }

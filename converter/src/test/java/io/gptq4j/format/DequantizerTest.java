@@ -64,6 +64,6 @@ class DequantizerTest {
 
         assertThatThrownBy(() -> new Dequantizer(linear))
                 .isInstanceOf(IllegalArgumentException.class)
-                .hasMessage("Module m: g_idx holds 2, expected 0 to 1");
+                .hasMessage("Module m: g_idx[0] is 2, expected 0 to 1");
     }
 }

@@ -10,7 +10,7 @@ class HalfTest {
     /** The value of a finite pattern by the definition of IEEE 754, in exact arithmetic. */
     private static BigDecimal exact(int half) {
         int exponent = half >> 10 & 0x1f;
-        long significand = exponent == 0 ? half & 0x3ff : 0x400 | half & 0x3ff;
+        long significand = exponent == 0 ? half & 0x3ff : 0x400 | (half & 0x3ff);
         BigDecimal magnitude =
                 BigDecimal.valueOf(significand).multiply(new BigDecimal(Math.scalb(1.0, Math.max(exponent, 1) - 25)));
         return half >= 0x8000 ? magnitude.negate() : magnitude;
@@ -53,7 +53,7 @@ class HalfTest {
         Random random = new Random(42);
         for (int n = 0; n < 200_000; n++) {
             int exponent = 127 - 30 + random.nextInt(50); // 2^-30 to 2^19: below, within and beyond the range
-            float value = Float.intBitsToFloat(random.nextInt() & 0x807fffff | exponent << 23);
+            float value = Float.intBitsToFloat((random.nextInt() & 0x807fffff) | exponent << 23);
             assertThat(Half.fromFloat(value) & 0xffff)
                     .as("seed 42, value %s", value)
                     .isEqualTo(nearest(value));
@@ -121,6 +121,6 @@ class HalfTest {
             return sign | low;
         }
         int side = magnitude.subtract(exact(low)).compareTo(exact(low + 1).subtract(magnitude));
-        return sign | (side < 0 || side == 0 && low % 2 == 0 ? low : low + 1);
+        return sign | (side < 0 || (side == 0 && low % 2 == 0) ? low : low + 1);
     }
 }

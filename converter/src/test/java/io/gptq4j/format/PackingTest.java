@@ -90,7 +90,7 @@ class PackingTest {
     }
 
     private static int[] hex(String words, int count) {
-        String[] parts = words.split(" ");
+        String[] parts = words.split(" ", -1);
         int[] values = new int[count];
         for (int w = 0; w < count; w++) {
             values[w] = HexFormat.fromHexDigits(parts[w % parts.length]);
@@ -229,7 +229,7 @@ class PackingTest {
                     .hasMessage("Module m: inputs and outputs must be multiples of 32 to be packed, not " + in + " and "
                             + out);
         }
-        assertThat(refused).isEqualTo(6);
+        assertThat(refused).isEqualTo(7);
     }
 
     /** GPTQModel packs 72 inputs into 9 rows and 40 outputs into 5 columns; nothing is lost, so both are read. */
@@ -241,12 +241,12 @@ class PackingTest {
         int[][] qzeros = new int[linear.groups()][out * bits / 32];
         for (int o = 0; o < out; o++) {
             for (int bit = 0; bit < in * bits; bit++) {
-                qweight[bit / 32][o] |= (linear.codes()[o][bit / bits] >> bit % bits & 1) << bit % 32;
+                qweight[bit / 32][o] |= ((linear.codes()[o][bit / bits] >> (bit % bits)) & 1) << (bit % 32);
             }
             for (int g = 0; g < qzeros.length; g++) {
                 for (int b = 0; b < bits; b++) {
                     int bit = o * bits + b;
-                    qzeros[g][bit / 32] |= (linear.zeros()[g][o] - 1 >> b & 1) << bit % 32;
+                    qzeros[g][bit / 32] |= (((linear.zeros()[g][o] - 1) >> b) & 1) << (bit % 32);
                 }
             }
         }
