@@ -1,0 +1,175 @@
+package io.gptq4j.cli;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.LongSupplier;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What a command says and where: its one result on standard output, everything else on standard error.
+ *
+ * <p>Both are UTF-8 whatever the locale. Used by the command's thread; only the {@link #progress() progress view} may
+ * be shared.
+ */
+final class Console {
+    private static final Set<String> TRUE = Set.of("1", "ON", "YES", "TRUE");
+
+    private final PrintStream out;
+    private final PrintStream err;
+    private final Map<String, String> environment;
+    private final int columns;
+    private final LongSupplier nanoTime;
+
+    private int verbosity;
+    private boolean quiet;
+    private boolean json;
+    private @Nullable ProgressView progress;
+
+    /**
+     * A console on any two streams.
+     *
+     * @param out for results
+     * @param err for everything else
+     * @param environment the environment variables
+     * @param columns width of the terminal behind {@code err}, or 0 if there is none
+     * @param nanoTime the clock, in nanoseconds
+     */
+    Console(PrintStream out, PrintStream err, Map<String, String> environment, int columns, LongSupplier nanoTime) {
+        this.out = out;
+        this.err = err;
+        this.environment = environment;
+        this.columns = columns;
+        this.nanoTime = nanoTime;
+    }
+
+    /** The console of this process. The start script tells the terminal's width: Java 17 cannot ask about stderr. */
+    static Console ofProcess() {
+        return new Console(
+                new PrintStream(new FileOutputStream(FileDescriptor.out), false, UTF_8),
+                new PrintStream(new FileOutputStream(FileDescriptor.err), true, UTF_8),
+                System.getenv(),
+                Integer.getInteger("gptq4j.columns", 0),
+                System::nanoTime);
+    }
+
+    /** Takes the options every command has. */
+    void configure(int verbosity, boolean quiet, boolean json) {
+        this.verbosity = verbosity;
+        this.quiet = quiet;
+        this.json = json;
+        if (verbosity > 0) {
+            Level level = verbosity == 1 ? Level.INFO : Level.DEBUG;
+            for (String name : new String[] {org.slf4j.Logger.ROOT_LOGGER_NAME, "ai.djl"}) {
+                ((Logger) LoggerFactory.getLogger(name)).setLevel(level);
+            }
+        }
+    }
+
+    /**
+     * Prints the command's result: one JSON object with snake_case keys if the user asked for JSON, else text.
+     *
+     * @param value a record of plain values, lists, maps and further records
+     * @param text the same for a reader, without a line end
+     */
+    void result(Object value, Supplier<String> text) {
+        if (progress != null) {
+            progress.finish();
+        }
+        out.println(json ? toJson(value) : text.get());
+        out.flush();
+    }
+
+    /** Says something of interest, unless the user asked for quiet. */
+    void note(String sentence) {
+        if (!quiet) {
+            line(sentence);
+        }
+    }
+
+    /** Says that something is not as it should be, though the command goes on. */
+    void warn(String sentence) {
+        line("warning: " + sentence);
+    }
+
+    /** Says why the command ends here. */
+    void error(String sentence) {
+        line("error: " + sentence);
+    }
+
+    /** Reports the end of a failed command; the stack trace only if the user asked for details. */
+    void failure(Failure failure, Throwable thrown) {
+        error(failure.sentence());
+        if (verbosity > 0) {
+            thrown.printStackTrace(err);
+        } else if (failure.code() == ExitCode.UNEXPECTED) {
+            line("Run the command again with --verbose to see where.");
+        }
+    }
+
+    /** The one progress view of this command. */
+    ProgressView progress() {
+        if (progress == null) {
+            progress = new ProgressView(err, style(), columns, nanoTime);
+        }
+        return progress;
+    }
+
+    /** Standard output for help texts. */
+    PrintWriter outWriter() {
+        return new PrintWriter(out, true);
+    }
+
+    /** Standard error for usage errors. */
+    PrintWriter errWriter() {
+        return new PrintWriter(err, true);
+    }
+
+    /** Whether every byte for standard output could be written; a full disk shows only here. */
+    boolean isOutputComplete() {
+        return !out.checkError();
+    }
+
+    private ProgressView.Style style() {
+        String disabled = environment.getOrDefault("HF_HUB_DISABLE_PROGRESS_BARS", "");
+        if (quiet || TRUE.contains(disabled.toUpperCase(Locale.ROOT))) {
+            return ProgressView.Style.OFF;
+        }
+        return columns > 0 && !environment.getOrDefault("TERM", "").equals("dumb")
+                ? ProgressView.Style.BAR
+                : ProgressView.Style.LINES;
+    }
+
+    private void line(String text) {
+        if (progress != null) {
+            progress.clear();
+        }
+        err.println(text);
+    }
+
+    private static String toJson(Object value) {
+        try {
+            return JsonMapper.builder()
+                    .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+                    .enable(SerializationFeature.INDENT_OUTPUT)
+                    .build()
+                    .writeValueAsString(value);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("The result " + value.getClass().getName() + " has no JSON form", e);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+package io.gptq4j.cli;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** Every way {@code gptq4j} can end. The numbers are an interface; 4 and 5 are kept for the Hub: access and network. */
+enum ExitCode {
+    OK(0, "success"),
+    UNEXPECTED(1, "unexpected error"),
+    USAGE(2, "wrong command, option or option value"),
+    NOT_FOUND(3, "a file or directory to read does not exist"),
+    BAD_INPUT(6, "corrupt or unsupported checkpoint or input file"),
+    VERIFICATION_FAILED(7, "the written model does not read back as it was computed"),
+    OUTPUT_EXISTS(8, "the output exists already; nothing was changed"),
+    IO_ERROR(9, "reading or writing failed: no space, no permission, device error"),
+    OUT_OF_MEMORY(10, "not enough memory on the host or the device"),
+    INTERRUPTED(130, "interrupted");
+
+    private final int number;
+    private final String meaning;
+
+    ExitCode(int number, String meaning) {
+        this.number = number;
+        this.meaning = meaning;
+    }
+
+    /** The number the process ends with. */
+    int number() {
+        return number;
+    }
+
+    /** What it means, for the help texts. */
+    String meaning() {
+        return meaning;
+    }
+
+    /** The table in the form picocli prints under each command's help. */
+    static Map<String, String> helpTable() {
+        Map<String, String> table = new LinkedHashMap<>();
+        for (ExitCode code : values()) {
+            table.put(String.valueOf(code.number), code.meaning);
+        }
+        return table;
+    }
+}

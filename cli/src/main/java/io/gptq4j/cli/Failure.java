@@ -1,0 +1,106 @@
+package io.gptq4j.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import java.io.EOFException;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.channels.ClosedByInterruptException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
+import java.util.zip.ZipException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a failed command ends: its exit code and the one sentence the user reads.
+ *
+ * @param code the exit code
+ * @param sentence what happened and what to do about it
+ */
+record Failure(ExitCode code, String sentence) {
+    /** The first row whose type fits decides, so a subclass stands above its superclass. */
+    private static final List<Row> TABLE = List.of(
+            new Row(InterruptedException.class, ExitCode.INTERRUPTED, "Interrupted."),
+            new Row(ClosedByInterruptException.class, ExitCode.INTERRUPTED, "Interrupted."),
+            new Row(CancellationException.class, ExitCode.INTERRUPTED, "Interrupted."),
+            new Row(
+                    OutOfMemoryError.class,
+                    ExitCode.OUT_OF_MEMORY,
+                    "Java ran out of memory; give it more with GPTQ4J_OPTS=-Xmx8g, for example."),
+            new Row(NoSuchFileException.class, ExitCode.NOT_FOUND, "no such file or directory"),
+            new Row(NotDirectoryException.class, ExitCode.NOT_FOUND, "not a directory"),
+            new Row(FileNotFoundException.class, ExitCode.NOT_FOUND, null),
+            new Row(
+                    FileAlreadyExistsException.class,
+                    ExitCode.OUTPUT_EXISTS,
+                    "exists already; choose another output or remove it first"),
+            new Row(
+                    DirectoryNotEmptyException.class,
+                    ExitCode.OUTPUT_EXISTS,
+                    "is not empty; choose another output or remove it first"),
+            new Row(AccessDeniedException.class, ExitCode.IO_ERROR, "permission denied"),
+            new Row(FileSystemException.class, ExitCode.IO_ERROR, "cannot be read or written"),
+            new Row(JsonProcessingException.class, ExitCode.BAD_INPUT, null),
+            new Row(CharacterCodingException.class, ExitCode.BAD_INPUT, "The input is not UTF-8 text."),
+            new Row(ZipException.class, ExitCode.BAD_INPUT, null),
+            new Row(EOFException.class, ExitCode.BAD_INPUT, "The input ends too early."),
+            new Row(IOException.class, ExitCode.IO_ERROR, null));
+
+    /** The end that belongs to an exception. */
+    static Failure of(Throwable thrown) {
+        Throwable cause = unwrap(thrown);
+        for (Row row : TABLE) {
+            if (row.type.isInstance(cause)) {
+                return new Failure(row.code, row.sentence(cause));
+            }
+        }
+        // Exactly this class: it says that a value the user chose is refused. Its subclasses are slips of ours.
+        if (cause.getClass() == IllegalArgumentException.class && cause.getMessage() != null) {
+            return new Failure(ExitCode.USAGE, cause.getMessage());
+        }
+        return new Failure(ExitCode.UNEXPECTED, "Unexpected error, which is a fault of gptq4j: " + cause);
+    }
+
+    private static Throwable unwrap(Throwable thrown) {
+        Throwable cause = thrown;
+        while ((cause instanceof UncheckedIOException
+                        || cause instanceof ExecutionException
+                        || cause instanceof CompletionException)
+                && cause.getCause() != null) {
+            cause = cause.getCause();
+        }
+        return cause;
+    }
+
+    /** One row of the table; the sentence is a fallback where the exception's own message says too little. */
+    private record Row(
+            Class<? extends Throwable> type,
+            ExitCode code,
+            @Nullable String fallback) {
+        String sentence(Throwable cause) {
+            if (cause instanceof FileSystemException file && file.getFile() != null) {
+                String reason = file.getReason() != null ? file.getReason() : fallback;
+                return file.getFile() + ": " + reason;
+            }
+            // The message of a stack trace for machines ("[Source: ...; line: 1]") is of no use to a reader.
+            String message =
+                    cause instanceof JsonProcessingException json ? json.getOriginalMessage() : cause.getMessage();
+            if (cause instanceof JsonProcessingException) {
+                return "The input is not the JSON that was expected: " + message;
+            }
+            if (message == null || message.isBlank() || cause instanceof InterruptedException) {
+                return fallback != null ? fallback : cause.toString();
+            }
+            return cause instanceof OutOfMemoryError ? fallback + " (" + message + ")" : message;
+        }
+    }
+}

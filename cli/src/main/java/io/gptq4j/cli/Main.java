@@ -1,0 +1,112 @@
+package io.gptq4j.cli;
+
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ScopeType;
+
+/**
+ * The command {@code gptq4j}.
+ *
+ * <p>A subcommand is one class and one line in {@link #commandLine}: a {@code Callable<Integer>} with picocli's
+ * annotations whose constructor takes the {@link Console}. It returns an {@link ExitCode}'s number, or throws, and then
+ * {@link Failure} decides. Its fields and method signatures name no class of the tensor library, because picocli looks
+ * at them to print the help.
+ */
+@Command(
+        name = "gptq4j",
+        description = "Quantizes Hugging Face models to 4 bits and fewer with GPTQ.",
+        synopsisSubcommandLabel = "COMMAND",
+        mixinStandardHelpOptions = true,
+        versionProvider = Version.class,
+        scope = ScopeType.INHERIT,
+        sortOptions = false,
+        usageHelpAutoWidth = true)
+public final class Main {
+    @Option(
+            names = {"-v", "--verbose"},
+            scope = ScopeType.INHERIT,
+            description = "Log more, and show stack traces; twice: log everything.")
+    private boolean[] verbose = {};
+
+    @Option(
+            names = {"-q", "--quiet"},
+            scope = ScopeType.INHERIT,
+            description = "No progress and no notes; warnings and errors remain.")
+    private boolean quiet;
+
+    @Option(names = "--json", scope = ScopeType.INHERIT, description = "Print the result as one JSON object.")
+    private boolean json;
+
+    private Main() {}
+
+    /** Runs the command and ends the process with its {@link ExitCode}. */
+    public static void main(String[] args) {
+        System.exit(run(Console.ofProcess(), args));
+    }
+
+    static int run(Console console, String... args) {
+        return run(console, commandLine(console), args);
+    }
+
+    static int run(Console console, CommandLine line, String... args) {
+        int code;
+        try {
+            code = line.execute(args);
+        } catch (OutOfMemoryError | StackOverflowError error) {
+            // picocli hands exceptions to our handler but lets errors pass.
+            code = fail(console, error);
+        }
+        if (!console.isOutputComplete()) {
+            console.error("Standard output could not be written completely.");
+            return code == 0 ? ExitCode.IO_ERROR.number() : code;
+        }
+        return code;
+    }
+
+    /** The whole command, with {@code more} subcommands that tests bring along. */
+    static CommandLine commandLine(Console console, Object... more) {
+        Main main = new Main();
+        CommandLine line = new CommandLine(main);
+        // One line per subcommand: line.addSubcommand(new FooCommand(console));
+        for (Object command : more) {
+            line.addSubcommand(command);
+        }
+        // From here on settings reach every subcommand.
+        line.setOut(console.outWriter());
+        line.setErr(console.errWriter());
+        line.setExecutionStrategy(parsed -> {
+            console.configure(main.verbose.length, main.quiet, main.json);
+            return new CommandLine.RunLast().execute(parsed);
+        });
+        line.setParameterExceptionHandler((refused, args) -> refuse(console, refused));
+        line.setExecutionExceptionHandler((thrown, command, parsed) -> fail(console, thrown));
+        describeExitCodes(line);
+        return line;
+    }
+
+    /** Adds the table of exit codes to the help of a command and of all its subcommands. */
+    private static void describeExitCodes(CommandLine line) {
+        line.getCommandSpec()
+                .usageMessage()
+                .exitCodeListHeading("%nExit codes:%n")
+                .exitCodeList(ExitCode.helpTable());
+        line.getSubcommands().values().forEach(Main::describeExitCodes);
+    }
+
+    private static int refuse(Console console, ParameterException refused) {
+        CommandLine command = refused.getCommandLine();
+        console.error(String.valueOf(refused.getMessage()));
+        CommandLine.UnmatchedArgumentException.printSuggestions(refused, command.getErr());
+        console.note("Try '" + command.getCommandSpec().qualifiedName() + " --help'.");
+        return ExitCode.USAGE.number();
+    }
+
+    private static int fail(Console console, Throwable thrown) {
+        Failure failure = Failure.of(thrown);
+        console.progress().close();
+        console.failure(failure, thrown);
+        return failure.code().number();
+    }
+}

@@ -1,0 +1,144 @@
+package io.gptq4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+
+class MainTest {
+    private final TestConsole test = TestConsole.piped();
+
+    private static @Nullable Void nothing() {
+        return null;
+    }
+
+    @Test
+    void printsTheVersionOfTheBuild() throws IOException {
+        assertThat(Main.run(test.console, "--version")).isZero();
+        assertThat(Version.number()).matches("\\d+\\.\\d+\\.\\d+(-\\w+)?");
+        assertThat(test.out()).startsWith("gptq4j " + Version.number() + System.lineSeparator() + "Java ");
+        assertThat(test.err()).isEmpty();
+    }
+
+    @Test
+    void helpListsEveryExitCode() {
+        assertThat(Main.run(test.console, "--help")).isZero();
+        assertThat(test.out()).contains("Usage: gptq4j", "--verbose", "--json", "Exit codes:");
+        for (ExitCode code : ExitCode.values()) {
+            assertThat(test.out())
+                    .containsPattern("(?m)^\\s+" + code.number() + "\\s+"
+                            + code.meaning().split(" ")[0]);
+        }
+    }
+
+    @Test
+    void everyCommandOffersHelpAndTheCommonOptions() {
+        CommandLine line = Main.commandLine(test.console);
+        assertThat(Stream.concat(Stream.of(line), line.getSubcommands().values().stream()))
+                .allSatisfy(command -> assertThat(command.getUsageMessage())
+                        .contains("--help", "--quiet", "--json", "Exit codes:")
+                        .contains("130"));
+    }
+
+    @Test
+    void aCommandAddedLaterHasHelpToo() {
+        assertThat(test.run(MainTest::nothing, "probe", "--help")).isZero();
+        assertThat(test.out()).contains("Usage: gptq4j probe", "--bits", "--json");
+    }
+
+    @Test
+    void handsOnTheNumberACommandReturns() {
+        assertThat(test.run(MainTest::nothing, "probe", "--bits", "3")).isEqualTo(7);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "nonsense", "--nonsense", "probe --bits", "probe --bits x", "probe extra"})
+    void answersAWrongCommandLineWithTwoAndOnePlaceToLook(String commandLine) {
+        String[] args = commandLine.isEmpty() ? new String[0] : commandLine.split(" ");
+        assertThat(test.run(MainTest::nothing, args)).isEqualTo(2);
+        assertThat(test.out()).isEmpty();
+        assertThat(test.err()).startsWith("error: ").contains("Try 'gptq4j").doesNotContain("\tat ");
+    }
+
+    @Test
+    void aRefusedValueInsideACommandIsAUsageErrorToo() {
+        int code = test.run(
+                () -> {
+                    throw new IllegalArgumentException("Group size 100 does not divide 704; 64 does.");
+                },
+                "probe");
+        assertThat(code).isEqualTo(2);
+        assertThat(test.err().lines()).containsExactly("error: Group size 100 does not divide 704; 64 does.");
+    }
+
+    @Test
+    void anUnexpectedErrorNamesTheWayToItsStackTrace() {
+        int code = test.run(
+                () -> {
+                    throw new IllegalStateException("broken");
+                },
+                "probe");
+        assertThat(code).isEqualTo(1);
+        assertThat(test.err())
+                .contains("IllegalStateException: broken", "--verbose")
+                .doesNotContain("\tat ");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"probe -v", "-v probe", "probe -vv"})
+    void verbosePrintsTheStackTrace(String commandLine) {
+        int code = test.run(
+                () -> {
+                    throw new IllegalStateException("broken");
+                },
+                commandLine.split(" "));
+        assertThat(code).isEqualTo(1);
+        assertThat(test.err()).contains("\tat io.gptq4j.cli.MainTest");
+    }
+
+    @Test
+    void runningOutOfMemoryHasACodeOfItsOwn() {
+        int code = test.run(
+                () -> {
+                    throw new OutOfMemoryError("Java heap space");
+                },
+                "probe");
+        assertThat(code).isEqualTo(10);
+        assertThat(test.err()).contains("out of memory", "Java heap space").doesNotContain("\tat ");
+    }
+
+    @Test
+    void anUnfinishedPhaseEndsBeforeTheErrorIsPrinted() {
+        TestConsole terminal = new TestConsole(Map.of("TERM", "xterm"), 80);
+        terminal.run(
+                () -> {
+                    terminal.console.progress().start("Quantizing", 4);
+                    terminal.console.progress().update(1, "block 1");
+                    throw new IOException("disk on fire");
+                },
+                "probe");
+        assertThat(terminal.err())
+                .endsWith("\rQuantizing: stopped at 1/4 after 0:00" + System.lineSeparator() + "error: disk on fire"
+                        + System.lineSeparator());
+    }
+
+    @Test
+    void resultsThatCannotBeWrittenAreAnError() {
+        PrintStream full = new PrintStream(new OutputStream() {
+            @Override
+            public void write(int b) throws IOException {
+                throw new IOException("No space left on device");
+            }
+        });
+        Console console = new Console(full, new PrintStream(OutputStream.nullOutputStream()), Map.of(), 0, () -> 0);
+        assertThat(Main.run(console, "--version")).isEqualTo(9);
+    }
+}
