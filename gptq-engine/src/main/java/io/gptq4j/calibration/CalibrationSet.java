@@ -86,7 +86,7 @@ public record CalibrationSet(int[][] windows, String source) {
      *     arrays or as objects with "input_ids"
      * @param samples windows wanted; fewer are returned if the file has no more
      * @param seqlen tokens per window
-     * @throws IOException if the file cannot be read, is not what its name says, or is shorter than one window
+     * @throws CalibrationException if the file is not what its name says, or is shorter than one window
      */
     public static CalibrationSet fromFile(Path file, Tokenizer tokenizer, int samples, int seqlen, long seed)
             throws IOException {
@@ -122,12 +122,12 @@ public record CalibrationSet(int[][] windows, String source) {
                 } else if (text.isTextual()) {
                     stream.add(tokenizer.encode(text.asText() + "\n\n"));
                 } else {
-                    throw new IOException(source + ": value " + number
+                    throw new CalibrationException(source + ": value " + number
                             + " is neither a text, an object with \"text\", nor token ids (\"input_ids\")");
                 }
             }
         } catch (JsonProcessingException e) {
-            throw new IOException(
+            throw new CalibrationException(
                     source + " is not valid JSON: " + e.getOriginalMessage() + " at line "
                             + e.getLocation().getLineNr(),
                     e);
@@ -144,7 +144,7 @@ public record CalibrationSet(int[][] windows, String source) {
         int[] ids = new int[seqlen];
         for (int i = 0; i < seqlen; i++) {
             if (!array.get(i).canConvertToInt() || !array.get(i).isIntegralNumber()) {
-                throw new IOException(
+                throw new CalibrationException(
                         source + ": value " + number + " has a token id that is not a number: " + array.get(i));
             }
             ids[i] = array.get(i).asInt();
@@ -176,8 +176,8 @@ public record CalibrationSet(int[][] windows, String source) {
                 source);
     }
 
-    private static IOException tooShort(String source, String what, int seqlen) {
-        return new IOException("The calibration text " + source + " is too short: " + what + " the " + seqlen
+    private static CalibrationException tooShort(String source, String what, int seqlen) {
+        return new CalibrationException("The calibration text " + source + " is too short: " + what + " the " + seqlen
                 + " tokens of one window; use a longer text or a smaller --seqlen");
     }
 
@@ -196,7 +196,7 @@ public record CalibrationSet(int[][] windows, String source) {
                 }
             }
         } catch (CharacterCodingException e) {
-            throw new IOException(source + " is not UTF-8 text", e);
+            throw new CalibrationException(source + " is not UTF-8 text", e);
         }
         stream.add(tokenizer.encode(pending.toString()));
         return stream.toArray();

@@ -19,7 +19,7 @@ public final class Tokenizer implements AutoCloseable {
     /**
      * Reads a tokenizer.json.
      *
-     * @throws IOException if the file cannot be read or is not a tokenizer
+     * @throws CalibrationException if the file is not a tokenizer
      */
     public static Tokenizer open(Path tokenizerJson) throws IOException {
         // Otherwise the library would fetch a CUDA build of itself on a machine with a GPU.
@@ -29,7 +29,7 @@ public final class Tokenizer implements AutoCloseable {
         try {
             return new Tokenizer(HuggingFaceTokenizer.newInstance(tokenizerJson, options));
         } catch (RuntimeException e) { // the library's only way to say that the file is bad
-            throw new IOException(tokenizerJson + " is not a usable tokenizer: " + e.getMessage(), e);
+            throw new CalibrationException(tokenizerJson + " is not a usable tokenizer: " + e.getMessage(), e);
         }
     }
 

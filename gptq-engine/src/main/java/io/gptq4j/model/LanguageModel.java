@@ -1,6 +1,7 @@
 package io.gptq4j.model;
 
 import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
@@ -191,14 +192,14 @@ public final class LanguageModel implements AutoCloseable {
         }
     }
 
-    private Tensor ids(Scope step, int[][] windows) {
+    private Tensor ids(Scope step, int[][] windows) throws CheckpointException {
         long[] flat = Arrays.stream(windows)
                 .flatMapToInt(Arrays::stream)
                 .asLongStream()
                 .toArray();
         for (long id : flat) {
             if (id < 0 || id >= architecture.vocabSize()) {
-                throw new IllegalArgumentException("Token id " + id + " is outside the model's vocabulary of "
+                throw new CheckpointException("Token id " + id + " is outside the model's vocabulary of "
                         + architecture.vocabSize() + "; the tokenizer belongs to another model");
             }
         }

@@ -17,6 +17,9 @@ import io.gptq4j.model.Architecture.Residual;
 import io.gptq4j.model.ModelFamily;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * OPT: LayerNorm, learned positions with an offset of 2, plain MLP. The 350M model differs: it normalises after each
@@ -24,6 +27,9 @@ import java.util.Optional;
  */
 final class OptFamily {
     static final ModelFamily FAMILY = new ModelFamily("opt", List.of("opt"), OptFamily::read);
+
+    private static final Pattern SCALED_TWICE = Pattern.compile("4\\.52\\.[0-3](\\D.*)?");
+    private static final Logger LOG = LoggerFactory.getLogger(OptFamily.class);
 
     private OptFamily() {}
 
@@ -40,6 +46,7 @@ final class OptFamily {
                 config.booleanValue("layer_norm_elementwise_affine", true) ? NormKind.LAYER : NormKind.LAYER_PLAIN;
         boolean finalNorm = preNorm && !config.booleanValue("_remove_final_layer_norm", false);
         boolean projected = embedding != hidden;
+        double scale = scale(config, headDim);
         return new Architecture(
                 "opt",
                 hidden,
@@ -60,7 +67,7 @@ final class OptFamily {
                         heads,
                         heads,
                         headDim,
-                        1 / Math.sqrt(headDim),
+                        scale,
                         Projection.SEPARATE,
                         new NoPosition(),
                         List.of(
@@ -84,5 +91,24 @@ final class OptFamily {
                                 : Optional.empty(),
                         "lm_head",
                         config.booleanValue("tie_word_embeddings", true)));
+    }
+
+    /**
+     * 1 / sqrt(headDim), or its square where config.json was saved by a transformers release that scaled the queries
+     * twice (4.51.3 did not, 4.52.4 no longer did; huggingface/transformers issue 38277, pull request 38290). A model
+     * trained with such a release has learned its weights under that scale and is wrong under any other.
+     */
+    private static double scale(ModelConfig config, int headDim) throws CheckpointException {
+        String version = config.stringValue("transformers_version", "");
+        if (SCALED_TWICE.matcher(version).matches()) {
+            LOG.warn(
+                    "{} was saved by transformers {}, which scaled the queries of OPT twice; computing as it did."
+                            + " Servers scale once: if the model was trained with another release, change"
+                            + " transformers_version.",
+                    config.origin(),
+                    version);
+            return 1.0 / headDim;
+        }
+        return 1 / Math.sqrt(headDim);
     }
 }
