@@ -1,0 +1,84 @@
+package io.gptq4j.it;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/** Runs the built distribution as a user does: a process of its own, through its start script. */
+final class Cli {
+    private final Map<String, String> environment = new HashMap<>();
+    private Path program = SourceTree.root().resolve(Path.of("cli", "target", "gptq4j", "bin", "gptq4j"));
+    private Duration timeout = Duration.ofMinutes(2);
+
+    /**
+     * What came of a run.
+     *
+     * @param exitCode the process's exit code
+     * @param out standard output
+     * @param err standard error
+     */
+    record Result(int exitCode, String out, String err) {}
+
+    /** Sets an environment variable of the runs that follow. */
+    Cli with(String variable, String value) {
+        environment.put(variable, value);
+        return this;
+    }
+
+    /** Uses another path to the program, such as a link. */
+    Cli through(Path program) {
+        this.program = program;
+        return this;
+    }
+
+    /** Gives the runs that follow this much time. */
+    Cli within(Duration timeout) {
+        this.timeout = timeout;
+        return this;
+    }
+
+    /** The script that is run. */
+    Path program() {
+        return program;
+    }
+
+    /**
+     * Runs {@code gptq4j} and waits.
+     *
+     * @throws AssertionError if it takes longer than allowed; it is killed then
+     */
+    Result run(String... arguments) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(List.of(program.toString()));
+        command.addAll(List.of(arguments));
+        // Files, not pipes: nobody has to read along, and a process that hangs cannot block the test.
+        Path out = Files.createTempFile("gptq4j-", ".out");
+        Path err = Files.createTempFile("gptq4j-", ".err");
+        try {
+            ProcessBuilder builder =
+                    new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
+            builder.environment().putAll(environment);
+            Process process = builder.start();
+            process.getOutputStream().close();
+            try {
+                if (!process.waitFor(timeout.toMillis(), TimeUnit.MILLISECONDS)) {
+                    throw new AssertionError(command + " did not end within " + timeout.toSeconds()
+                            + " s; stderr so far: " + Files.readString(err, UTF_8));
+                }
+                return new Result(process.exitValue(), Files.readString(out, UTF_8), Files.readString(err, UTF_8));
+            } finally {
+                process.destroyForcibly();
+            }
+        } finally {
+            Files.delete(out);
+            Files.delete(err);
+        }
+    }
+}
