@@ -117,23 +117,23 @@ final class TorchPickle {
                     marked.add(stack);
                     stack = new ArrayList<>();
                 }
-                case 'N' -> stack.add(None.NONE);
-                case 0x88 -> stack.add(true);
-                case 0x89 -> stack.add(false);
-                case 'K' -> stack.add((long) Byte.toUnsignedInt(in.get())); // BININT1
-                case 'M' -> stack.add((long) Short.toUnsignedInt(in.getShort())); // BININT2
-                case 'J' -> stack.add((long) in.getInt()); // BININT
-                case 0x8a -> stack.add(longInteger(Byte.toUnsignedInt(in.get()))); // LONG1
+                case 'N' -> push(None.NONE);
+                case 0x88 -> push(true);
+                case 0x89 -> push(false);
+                case 'K' -> push((long) Byte.toUnsignedInt(in.get())); // BININT1
+                case 'M' -> push((long) Short.toUnsignedInt(in.getShort())); // BININT2
+                case 'J' -> push((long) in.getInt()); // BININT
+                case 0x8a -> push(longInteger(Byte.toUnsignedInt(in.get()))); // LONG1
                 case 'G' -> { // BINFLOAT, big-endian
-                    stack.add(Double.longBitsToDouble(Long.reverseBytes(in.getLong())));
+                    push(Double.longBitsToDouble(Long.reverseBytes(in.getLong())));
                 }
-                case 0x8c -> stack.add(text(Byte.toUnsignedInt(in.get()))); // SHORT_BINUNICODE
-                case 'X' -> stack.add(text(Integer.toUnsignedLong(in.getInt()))); // BINUNICODE
-                case 0x8d -> stack.add(text(in.getLong())); // BINUNICODE8
-                case '}' -> stack.add(new LinkedHashMap<>()); // EMPTY_DICT
-                case ']' -> stack.add(new ArrayList<>()); // EMPTY_LIST
-                case ')' -> stack.add(new Tuple(List.of())); // EMPTY_TUPLE
-                case 't' -> stack.add(new Tuple(popMarked(true))); // TUPLE
+                case 0x8c -> push(text(Byte.toUnsignedInt(in.get()))); // SHORT_BINUNICODE
+                case 'X' -> push(text(Integer.toUnsignedLong(in.getInt()))); // BINUNICODE
+                case 0x8d -> push(text(in.getLong())); // BINUNICODE8
+                case '}' -> push(new LinkedHashMap<>()); // EMPTY_DICT
+                case ']' -> push(new ArrayList<>()); // EMPTY_LIST
+                case ')' -> push(new Tuple(List.of())); // EMPTY_TUPLE
+                case 't' -> push(new Tuple(popMarked(true))); // TUPLE
                 case 0x85 -> tuple(1);
                 case 0x86 -> tuple(2);
                 case 0x87 -> tuple(3);
@@ -156,18 +156,18 @@ final class TorchPickle {
                 case 'q' -> memo.put(Byte.toUnsignedInt(in.get()), peek()); // BINPUT
                 case 'r' -> memo.put(in.getInt(), peek()); // LONG_BINPUT
                 case 0x94 -> memo.put(memo.size(), peek()); // MEMOIZE
-                case 'h' -> stack.add(recall(Byte.toUnsignedInt(in.get()))); // BINGET
-                case 'j' -> stack.add(recall(in.getInt())); // LONG_BINGET
-                case 'c' -> stack.add(global(line(), line())); // GLOBAL
+                case 'h' -> push(recall(Byte.toUnsignedInt(in.get()))); // BINGET
+                case 'j' -> push(recall(in.getInt())); // LONG_BINGET
+                case 'c' -> push(global(line(), line())); // GLOBAL
                 case 0x93 -> { // STACK_GLOBAL
                     String name = cast(String.class, pop(), "a name");
-                    stack.add(global(cast(String.class, pop(), "a module"), name));
+                    push(global(cast(String.class, pop(), "a module"), name));
                 }
-                case 'Q' -> stack.add(storage(pop())); // BINPERSID
+                case 'Q' -> push(storage(pop())); // BINPERSID
                 case 'R' -> { // REDUCE
                     List<Object> arguments =
                             cast(Tuple.class, pop(), "arguments").items();
-                    stack.add(call(cast(Global.class, pop(), "a global").name(), arguments));
+                    push(call(cast(Global.class, pop(), "a global").name(), arguments));
                 }
                 case 'b' -> { // BUILD: attributes of a dict, such as a state dict's _metadata; of no use here
                     pop();
@@ -277,7 +277,7 @@ final class TorchPickle {
         List<Object> top = stack.subList(stack.size() - size, stack.size());
         Tuple tuple = new Tuple(List.copyOf(top));
         top.clear();
-        stack.add(tuple);
+        push(tuple);
     }
 
     private List<Object> popMarked(boolean copy) throws CheckpointException {
@@ -287,6 +287,11 @@ final class TorchPickle {
         List<Object> items = copy ? List.copyOf(stack) : stack;
         stack = marked.remove(marked.size() - 1);
         return items;
+    }
+
+    /** A method, because the argument may change {@link #stack} itself. */
+    private void push(Object value) {
+        stack.add(value);
     }
 
     private Object pop() throws CheckpointException {

@@ -220,7 +220,7 @@ final class HeaderParser {
         if (!Messages.isWellFormed(text)) {
             throw fail(
                     null,
-                    Reason.HEADER_NOT_UTF8,
+                    Reason.HEADER_NOT_JSON,
                     "the string " + Messages.quote(text) + " in the header has half of a surrogate pair");
         }
         return text;

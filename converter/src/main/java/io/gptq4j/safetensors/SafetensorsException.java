@@ -33,9 +33,9 @@ public final class SafetensorsException extends IOException {
         HEADER_TOO_LARGE,
         /** The header claims more bytes than the file has. */
         HEADER_TRUNCATED,
-        /** The header is not UTF-8, or a string in it has half of a surrogate pair. */
+        /** The header is not UTF-8. */
         HEADER_NOT_UTF8,
-        /** The header is not exactly one JSON object. */
+        /** The header is not exactly one JSON object, or a string in it has half of a surrogate pair. */
         HEADER_NOT_JSON,
         /** A key occurs twice in one object of the header. */
         DUPLICATE_KEY,
