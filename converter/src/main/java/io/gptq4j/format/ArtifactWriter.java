@@ -50,7 +50,7 @@ public final class ArtifactWriter implements Closeable {
     private final Plan plan;
     private final StagingDirectory staging;
     private final ShardLayout layout;
-    private final Map<String, Module> modules;
+    private final Map<String, ModuleShape> modules;
     private final List<SafetensorsWriter> shards = new ArrayList<>();
     private final Map<String, SafetensorsWriter> shardOf = new HashMap<>();
     private final Set<String> written = ConcurrentHashMap.newKeySet();
@@ -60,11 +60,11 @@ public final class ArtifactWriter implements Closeable {
         this.plan = plan;
         this.layout = layout;
         this.staging = staging;
-        modules = plan.modules().stream().collect(Collectors.toMap(Module::name, module -> module));
+        modules = plan.modules().stream().collect(Collectors.toMap(ModuleShape::name, module -> module));
     }
 
     /** The shape of one module that will be {@linkplain ArtifactWriter#write written}. */
-    public record Module(String name, int inFeatures, int outFeatures) {}
+    public record ModuleShape(String name, int inFeatures, int outFeatures) {}
 
     /**
      * What the artifact will contain.
@@ -82,7 +82,7 @@ public final class ArtifactWriter implements Closeable {
     public record Plan(
             Checkpoint source,
             QuantizeConfig config,
-            List<Module> modules,
+            List<ModuleShape> modules,
             Map<String, String> carried,
             long shardSize,
             boolean tieWordEmbeddings,
@@ -104,7 +104,7 @@ public final class ArtifactWriter implements Closeable {
         public static Plan of(
                 Checkpoint source,
                 QuantizeConfig config,
-                List<Module> modules,
+                List<ModuleShape> modules,
                 Map<String, String> carried,
                 boolean tieWordEmbeddings) {
             return new Plan(source, config, modules, carried, DEFAULT_SHARD_SIZE, tieWordEmbeddings, Map.of());
@@ -159,7 +159,7 @@ public final class ArtifactWriter implements Closeable {
      * @throws IOException if the output fails; the module may be written again then
      */
     public void write(QuantizedLinear linear) throws IOException {
-        Module module = modules.get(linear.name());
+        ModuleShape module = modules.get(linear.name());
         if (module == null) {
             throw QuantizedLinear.misfit(linear.name(), "is not among the modules of this artifact");
         }
@@ -189,7 +189,7 @@ public final class ArtifactWriter implements Closeable {
      * @throws IOException if the output fails
      */
     public Path commit() throws IOException {
-        for (Module module : plan.modules()) {
+        for (ModuleShape module : plan.modules()) {
             if (!written.contains(module.name())) {
                 throw new IllegalStateException("Module " + module.name() + " was not written, so " + out
                         + " would be incomplete: write all " + plan.modules().size() + " modules before the commit");
@@ -283,7 +283,7 @@ public final class ArtifactWriter implements Closeable {
     }
 
     /** What kernels take from the configuration instead of the tensors must be true of the tensors. */
-    private void requireAsPlanned(QuantizedLinear linear, Module module) {
+    private void requireAsPlanned(QuantizedLinear linear, ModuleShape module) {
         QuantizeConfig config = plan.config();
         String name = linear.name();
         QuantizedLinear.require(

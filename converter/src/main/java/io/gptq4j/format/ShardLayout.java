@@ -89,7 +89,7 @@ record ShardLayout(List<List<TensorInfo>> shards) {
     /** All tensors of the artifact by name. */
     private static Map<String, TensorInfo> tensors(ArtifactWriter.Plan plan) throws CheckpointException {
         Map<String, TensorInfo> tensors = new HashMap<>();
-        for (ArtifactWriter.Module module : plan.modules()) {
+        for (ArtifactWriter.ModuleShape module : plan.modules()) {
             QuantizedLinear.require(
                     module.name(),
                     module.inFeatures() > 0

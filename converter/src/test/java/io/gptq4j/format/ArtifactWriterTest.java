@@ -119,10 +119,10 @@ class ArtifactWriterTest {
         return linears;
     }
 
-    private static List<ArtifactWriter.Module> modules() {
-        List<ArtifactWriter.Module> modules = new ArrayList<>();
+    private static List<ArtifactWriter.ModuleShape> modules() {
+        List<ArtifactWriter.ModuleShape> modules = new ArrayList<>();
         for (int b = 0; b < BLOCKS; b++) {
-            modules.add(new ArtifactWriter.Module("model.layers." + b + ".proj", 96, 64));
+            modules.add(new ArtifactWriter.ModuleShape("model.layers." + b + ".proj", 96, 64));
         }
         return modules;
     }
@@ -195,8 +195,9 @@ class ArtifactWriterTest {
 
             assertThat(reader.config()).isEqualTo(config);
             assertThat(reader.modules())
-                    .isEqualTo(
-                            modules().stream().map(ArtifactWriter.Module::name).toList());
+                    .isEqualTo(modules().stream()
+                            .map(ArtifactWriter.ModuleShape::name)
+                            .toList());
             for (QuantizedLinear linear : linears(config, true)) {
                 assertThat(reader.read(linear.name()).codes()).isDeepEqualTo(linear.codes());
             }
@@ -584,7 +585,7 @@ class ArtifactWriterTest {
             ArtifactWriter.Plan plan = ArtifactWriter.Plan.of(
                     checkpoint,
                     QuantizeConfig.of(8, -1, false, true),
-                    List.of(new ArtifactWriter.Module("m", 1 << 30, 1 << 28)),
+                    List.of(new ArtifactWriter.ModuleShape("m", 1 << 30, 1 << 28)),
                     Map.of(),
                     true);
 
@@ -601,7 +602,7 @@ class ArtifactWriterTest {
     void refusesAPlanThatDoesNotFitTheSource() throws IOException {
         try (Checkpoint checkpoint = Checkpoint.open(source)) {
             QuantizeConfig config = QuantizeConfig.of(4, 32, false, true);
-            List<ArtifactWriter.Module> odd = List.of(new ArtifactWriter.Module("m", 96, 40));
+            List<ArtifactWriter.ModuleShape> odd = List.of(new ArtifactWriter.ModuleShape("m", 96, 40));
             assertThatThrownBy(() ->
                             ArtifactWriter.create(out, ArtifactWriter.Plan.of(checkpoint, config, odd, Map.of(), true)))
                     .isInstanceOf(IllegalArgumentException.class)
