@@ -1,6 +1,10 @@
 package io.gptq4j.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import io.gptq4j.calibration.CalibrationException;
+import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.safetensors.SafetensorsException;
+import io.gptq4j.tensor.TorchException;
 import java.io.EOFException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -49,6 +53,9 @@ record Failure(ExitCode code, String sentence) {
                     "is not empty; choose another output or remove it first"),
             new Row(AccessDeniedException.class, ExitCode.IO_ERROR, "permission denied"),
             new Row(FileSystemException.class, ExitCode.IO_ERROR, "cannot be read or written"),
+            new Row(CheckpointException.class, ExitCode.BAD_INPUT, null),
+            new Row(SafetensorsException.class, ExitCode.BAD_INPUT, null),
+            new Row(CalibrationException.class, ExitCode.BAD_INPUT, null),
             new Row(JsonProcessingException.class, ExitCode.BAD_INPUT, null),
             new Row(CharacterCodingException.class, ExitCode.BAD_INPUT, "The input is not UTF-8 text."),
             new Row(ZipException.class, ExitCode.BAD_INPUT, null),
@@ -62,6 +69,9 @@ record Failure(ExitCode code, String sentence) {
             if (row.type.isInstance(cause)) {
                 return new Failure(row.code, row.sentence(cause));
             }
+        }
+        if (cause instanceof TorchException torch && torch.outOfMemory()) {
+            return new Failure(ExitCode.OUT_OF_MEMORY, String.valueOf(torch.getMessage()));
         }
         // Exactly this class: it says that a value the user chose is refused. Its subclasses are slips of ours.
         if (cause.getClass() == IllegalArgumentException.class && cause.getMessage() != null) {

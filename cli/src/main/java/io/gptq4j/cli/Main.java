@@ -69,7 +69,10 @@ public final class Main {
     static CommandLine commandLine(Console console, Object... more) {
         Main main = new Main();
         CommandLine line = new CommandLine(main);
-        // One line per subcommand: line.addSubcommand(new FooCommand(console));
+        line.addSubcommand(new QuantizeCommand(console));
+        line.addSubcommand(new EvalCommand(console));
+        line.addSubcommand(new ScoreCommand(console));
+        line.addSubcommand(new InspectCommand(console));
         for (Object command : more) {
             line.addSubcommand(command);
         }

@@ -16,6 +16,7 @@ package io.gptq4j.format;
  * @param zeros [groups][out], true zero points, unsigned values 0 .. 2^bits - 1 in bytes
  * @param gIdx [in], the group of every input
  */
+@SuppressWarnings("ArrayRecordComponent") // compared by nobody, and copying a model costs
 public record QuantizedLinear(
         String name, int bits, int groupSize, byte[][] codes, short[][] scales, byte[][] zeros, int[] gIdx) {
     /**
@@ -24,10 +25,9 @@ public record QuantizedLinear(
      * @throws IllegalArgumentException naming the module and what does not fit
      */
     public QuantizedLinear {
-        require(name, bits == 2 || bits == 3 || bits == 4 || bits == 8, "bits must be 2, 3, 4 or 8, not " + bits);
-        require(name, groupSize == -1 || groupSize > 0, "group_size must be -1 or positive, not " + groupSize);
+        requireOptions(name, bits, groupSize);
         require(name, codes.length > 0 && codes[0].length == gIdx.length, "codes and g_idx disagree about the inputs");
-        int groups = groupSize == -1 ? 1 : (gIdx.length + groupSize - 1) / groupSize;
+        int groups = groups(gIdx.length, groupSize);
         require(
                 name,
                 scales.length == groups && zeros.length == groups,
@@ -56,9 +56,36 @@ public record QuantizedLinear(
         return scales.length;
     }
 
-    private static void require(String name, boolean condition, String message) {
+    /** Number of groups over this many inputs; the last one may be short. */
+    static int groups(int inFeatures, int groupSize) {
+        return groupSize == -1 ? 1 : (inFeatures - 1) / groupSize + 1;
+    }
+
+    static void requireOptions(String name, int bits, int groupSize) {
+        require(name, bits == 2 || bits == 3 || bits == 4 || bits == 8, "bits must be 2, 3, 4 or 8, not " + bits);
+        require(name, groupSize == -1 || groupSize > 0, "group_size must be -1 or positive, not " + groupSize);
+    }
+
+    static void require(String name, boolean condition, String message) {
         if (!condition) {
-            throw new IllegalArgumentException("Module " + name + ": " + message);
+            throw misfit(name, message);
+        }
+    }
+
+    static IllegalArgumentException misfit(String name, String message) {
+        return new IllegalArgumentException("Module " + name + ": " + message);
+    }
+
+    /**
+     * Checks every group index.
+     *
+     * @throws IllegalArgumentException naming the module, the input and its group
+     */
+    static void requireGroupsInRange(String name, int[] gIdx, int groups) {
+        for (int i = 0; i < gIdx.length; i++) {
+            if (gIdx[i] < 0 || gIdx[i] >= groups) {
+                throw misfit(name, "g_idx[" + i + "] is " + gIdx[i] + ", expected 0 to " + (groups - 1));
+            }
         }
     }
 }

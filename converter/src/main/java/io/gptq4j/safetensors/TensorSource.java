@@ -15,6 +15,19 @@ public interface TensorSource extends Closeable {
     Map<String, TensorInfo> tensors();
 
     /**
+     * Dtype and shape of one tensor.
+     *
+     * @throws IllegalArgumentException if there is no such tensor
+     */
+    default TensorInfo tensor(String name) {
+        TensorInfo info = tensors().get(name);
+        if (info == null) {
+            throw new IllegalArgumentException("There is no tensor " + name);
+        }
+        return info;
+    }
+
+    /**
      * Fills the remaining space of {@code target} with the tensor's bytes from {@code offset} on: row-major,
      * little-endian, no conversion. One call moves at most 2 GiB; a larger tensor is read in pieces.
      *

@@ -1,0 +1,99 @@
+package io.gptq4j.cli;
+
+import io.gptq4j.calibration.Tokenizer;
+import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.eval.Evaluator;
+import io.gptq4j.eval.Perplexity;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code gptq4j eval}: perplexity of a text, for float and quantized checkpoints. */
+@Command(
+        name = "eval",
+        description = "Measures the perplexity of a text: windows without overlap, no tokens added, the first token of"
+                + " each window not scored.")
+final class EvalCommand implements Callable<Integer> {
+    private final Console console;
+
+    @Mixin
+    private final ModelOptions options = new ModelOptions();
+
+    @Option(names = "--text", required = true, paramLabel = "FILE", description = "UTF-8 text to score.")
+    private Path text = Path.of("");
+
+    @Option(
+            names = "--window",
+            paramLabel = "N",
+            description = "Tokens per window (default: 2048, or what the model can take).")
+    private int window;
+
+    @Option(names = "--windows", paramLabel = "N", description = "Score only the first N windows (default: all).")
+    private int windows = Integer.MAX_VALUE;
+
+    EvalCommand(Console console) {
+        this.console = console;
+    }
+
+    /** The result of {@code eval}. */
+    record Result(
+            String model,
+            double perplexity,
+            double nll,
+            int windows,
+            int window,
+            long tokens,
+            String device,
+            String dtype,
+            double seconds) {}
+
+    @Override
+    public Integer call() throws IOException {
+        if (windows < 1 || window < 0) {
+            throw new IllegalArgumentException("--windows and --window must be positive");
+        }
+        String content = Files.readString(text);
+        long start = System.nanoTime();
+        try (Checkpoint checkpoint = options.open();
+                Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson());
+                Session session = Session.open(options, checkpoint)) {
+            int length = window > 0
+                    ? window
+                    : Math.min(2048, session.model().architecture().maxPositions());
+            ProgressView view = console.progress();
+            view.start("evaluating", session.model().architecture().layers());
+            Evaluator evaluator =
+                    new Evaluator(session.model(), (done, blocks) -> view.update(done, "block " + done + "/" + blocks));
+            Perplexity p = evaluator.perplexity(tokenizer.encode(content), length, windows);
+            view.finish();
+            double seconds = (System.nanoTime() - start) / 1e9;
+            Result result = new Result(
+                    options.model(),
+                    p.perplexity(),
+                    p.nll(),
+                    p.windows(),
+                    p.window(),
+                    p.tokens(),
+                    session.torch().device(),
+                    session.model().type().toString(),
+                    seconds);
+            console.result(
+                    result,
+                    () -> String.format(
+                            Locale.ROOT,
+                            "perplexity %.4f  (%d windows of %d tokens, %s on %s, %.1f s)",
+                            p.perplexity(),
+                            p.windows(),
+                            p.window(),
+                            result.dtype(),
+                            result.device(),
+                            seconds));
+        }
+        return ExitCode.OK.number();
+    }
+}

@@ -1,0 +1,161 @@
+package io.gptq4j.cli;
+
+import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.format.ArtifactReader;
+import io.gptq4j.format.QuantizeConfig;
+import io.gptq4j.format.QuantizedLinear;
+import io.gptq4j.model.families.ModelFamilies;
+import io.gptq4j.safetensors.TensorInfo;
+import io.gptq4j.safetensors.TensorSource;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What {@code inspect} finds.
+ *
+ * @param directory where
+ * @param modelType {@code model_type} of config.json
+ * @param supported whether {@code quantize} and {@code eval} know the family
+ * @param parameters weights, a packed one counted as one
+ * @param tensors number of tensors
+ * @param files number of weight files
+ * @param bytes size of all tensors
+ * @param bytesByDtype the same by dtype
+ * @param quantization how it is quantized, or null for a float checkpoint
+ * @param problems what would keep a server from loading it, or make it compute something else; one sentence each
+ */
+record Inspection(
+        String directory,
+        String modelType,
+        boolean supported,
+        long parameters,
+        int tensors,
+        int files,
+        long bytes,
+        Map<String, Long> bytesByDtype,
+        @Nullable Quantization quantization,
+        List<String> problems) {
+
+    /** The quantization of an artifact; {@code gIdx} is trivial, scattered or missing. */
+    record Quantization(
+            int bits,
+            int groupSize,
+            boolean sym,
+            boolean descAct,
+            String checkpointFormat,
+            int modules,
+            String gIdx,
+            List<String> quantizer) {}
+
+    static Inspection of(Path directory) throws IOException {
+        try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+            TensorSource source = checkpoint.tensors();
+            Map<String, Long> byDtype = new TreeMap<>();
+            Set<String> files = new HashSet<>();
+            long parameters = 0;
+            for (TensorInfo info : source.tensors().values()) {
+                byDtype.merge(info.dtype().name(), info.byteLength(), Long::sum);
+                files.add(source.location(info.name()));
+                if (info.dtype().isFloatingPoint() && !info.name().endsWith(".scales")) {
+                    parameters += info.elements();
+                }
+            }
+            List<String> problems = new ArrayList<>();
+            Quantization quantization = null;
+            boolean quantized = checkpoint.config().has("quantization_config")
+                    || source.tensors().keySet().stream().anyMatch(name -> name.endsWith(".qweight"));
+            if (quantized) {
+                ArtifactReader reader = ArtifactReader.of(checkpoint);
+                for (String module : reader.modules()) {
+                    parameters += source.tensor(module + ".qweight").elements()
+                            * 32
+                            / reader.config().bits();
+                }
+                quantization = quantization(directory, checkpoint, reader, problems);
+            }
+            return new Inspection(
+                    directory.toString(),
+                    checkpoint.config().modelType(),
+                    isSupported(checkpoint, problems),
+                    parameters,
+                    source.tensors().size(),
+                    files.size(),
+                    byDtype.values().stream().mapToLong(Long::longValue).sum(),
+                    byDtype,
+                    quantization,
+                    problems);
+        }
+    }
+
+    private static boolean isSupported(Checkpoint checkpoint, List<String> problems) {
+        try {
+            ModelFamilies.architecture(checkpoint.config());
+            return true;
+        } catch (CheckpointException e) {
+            problems.add(String.valueOf(e.getMessage()));
+            return false;
+        }
+    }
+
+    private static Quantization quantization(
+            Path directory, Checkpoint checkpoint, ArtifactReader reader, List<String> problems) throws IOException {
+        QuantizeConfig config = reader.config();
+        TensorSource source = checkpoint.tensors();
+        boolean missing = false;
+        boolean scattered = false;
+        for (String module : reader.modules()) {
+            missing |= !source.tensors().containsKey(module + ".g_idx");
+            scattered |= isScattered(reader.read(module));
+        }
+        if (missing) {
+            problems.add("g_idx is missing from some modules; text-generation-inference refuses such a model");
+        }
+        if (scattered && !config.descAct()) {
+            problems.add("g_idx is scattered although desc_act is false; fast kernels ignore it and compute nonsense");
+        }
+        if (config.bits() == 3) {
+            problems.add("3 bits: text-generation-inference has no kernel for it");
+        }
+        if (!config.sym()) {
+            problems.add("asymmetric: Marlin kernels need sym, and GPTQModel refuses it from other tools");
+        }
+        if (!checkpoint.config().has(QuantizeConfig.CONFIG_KEY)) {
+            problems.add(
+                    "config.json has no quantization_config; transformers and vLLM take the model for a float one");
+        }
+        if (!Files.exists(directory.resolve(QuantizeConfig.FILE_NAME))) {
+            problems.add(QuantizeConfig.FILE_NAME + " is missing; AutoGPTQ refuses a local model without it");
+        }
+        Object quantizer = config.meta().get("quantizer");
+        return new Quantization(
+                config.bits(),
+                config.groupSize(),
+                config.sym(),
+                config.descAct(),
+                config.checkpointFormat().jsonName(),
+                reader.modules().size(),
+                missing ? "missing" : scattered ? "scattered" : "trivial",
+                quantizer instanceof List<?> list
+                        ? list.stream().map(String::valueOf).toList()
+                        : List.of());
+    }
+
+    private static boolean isScattered(QuantizedLinear linear) {
+        int group = linear.groupSize() == -1 ? linear.inFeatures() : linear.groupSize();
+        for (int i = 0; i < linear.inFeatures(); i++) {
+            if (linear.gIdx()[i] != i / group) {
+                return true;
+            }
+        }
+        return false;
+    }
+}

@@ -1,0 +1,302 @@
+package io.gptq4j.cli;
+
+import io.gptq4j.calibration.CalibrationSet;
+import io.gptq4j.calibration.Tokenizer;
+import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.format.ArtifactWriter;
+import io.gptq4j.gptq.ArtifactCheck;
+import io.gptq4j.gptq.ArtifactPlans;
+import io.gptq4j.gptq.GptqOptions;
+import io.gptq4j.gptq.GptqQuantizer;
+import io.gptq4j.gptq.ModuleReport;
+import io.gptq4j.gptq.QuantizationListener;
+import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.model.Architecture;
+import io.gptq4j.model.families.ModelFamilies;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code gptq4j quantize}: a float checkpoint in, an AutoGPTQ artifact out. */
+@Command(
+        name = "quantize",
+        description =
+                "Quantizes a model with GPTQ and writes it in AutoGPTQ's format, ready for TGI, vLLM, transformers,"
+                        + " AutoGPTQ and GPTQModel.")
+final class QuantizeCommand implements Callable<Integer> {
+    private final Console console;
+
+    @Mixin
+    private final ModelOptions options = new ModelOptions();
+
+    @Option(
+            names = {"-o", "--out"},
+            required = true,
+            paramLabel = "DIR",
+            description = "Where the quantized model goes; must not exist, or be empty.")
+    private Path out = Path.of("");
+
+    @Option(
+            names = "--bits",
+            paramLabel = "N",
+            defaultValue = "4",
+            description = "2, 3, 4 or 8 (default: ${DEFAULT-VALUE}).")
+    private int bits;
+
+    @Option(
+            names = "--group-size",
+            paramLabel = "N",
+            defaultValue = "128",
+            description = "Inputs that share a scale: 32, 64, 128, or -1 for all (default: ${DEFAULT-VALUE}).")
+    private int groupSize;
+
+    @Option(
+            names = "--desc-act",
+            negatable = true,
+            description = "Solve columns by falling importance, as AutoGPTQ means it: --desc-act alone scatters g_idx,"
+                    + " --no-desc-act keeps the order of columns. The default takes that order too, but with static"
+                    + " groups, which keeps g_idx trivial.")
+    private @Nullable Boolean descAct;
+
+    @Option(
+            names = "--static-groups",
+            negatable = true,
+            description = "Fix all scales before the solve (default, unless --desc-act or --no-desc-act is given).")
+    private @Nullable Boolean staticGroups;
+
+    @Option(
+            names = "--no-sym",
+            negatable = true,
+            defaultValue = "true",
+            fallbackValue = "true",
+            description = "Asymmetric grid; several servers are slow with it or refuse it.")
+    private boolean sym;
+
+    @Option(
+            names = "--damp-percent",
+            paramLabel = "X",
+            defaultValue = "0.01",
+            description = "Damping, as a fraction of the Hessian's mean diagonal (default: ${DEFAULT-VALUE}).")
+    private double dampPercent;
+
+    @Option(
+            names = "--mse",
+            arity = "0..1",
+            paramLabel = "EXP",
+            defaultValue = "0",
+            fallbackValue = "2.4",
+            description = "Search a tighter grid by the error to this power; without a number 2.4 (default: off).")
+    private double mse;
+
+    @Option(
+            names = "--blocksize",
+            paramLabel = "N",
+            defaultValue = "128",
+            description = "Columns between two updates of the rest (default: ${DEFAULT-VALUE}).")
+    private int blocksize;
+
+    @Option(
+            names = "--autogptq-exact",
+            description = "Follow AutoGPTQ's arithmetic step by step, its weaknesses included; for comparisons.")
+    private boolean reference;
+
+    @Option(
+            names = "--calibration",
+            paramLabel = "FILE",
+            description = "UTF-8 text, or .jsonl with \"text\" or \"input_ids\" (default: an embedded English text).")
+    private @Nullable Path calibration;
+
+    @Option(
+            names = "--samples",
+            paramLabel = "N",
+            defaultValue = "128",
+            description = "Calibration windows (default: ${DEFAULT-VALUE}).")
+    private int samples;
+
+    @Option(
+            names = "--seqlen",
+            paramLabel = "N",
+            description = "Tokens per window (default: 2048, or what the model can take).")
+    private int seqlen;
+
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            defaultValue = "0",
+            description = "Chooses the windows (default: ${DEFAULT-VALUE}).")
+    private long seed;
+
+    @Option(
+            names = "--shard-size",
+            paramLabel = "SIZE",
+            defaultValue = "5GB",
+            description = "Largest file, such as 5GB or 500MB (default: ${DEFAULT-VALUE}).")
+    private String shardSize = "5GB";
+
+    QuantizeCommand(Console console) {
+        this.console = console;
+    }
+
+    /** The result of {@code quantize}. */
+    record Result(
+            String model,
+            String out,
+            int bits,
+            int groupSize,
+            boolean sym,
+            boolean descAct,
+            boolean staticGroups,
+            double dampPercent,
+            double mse,
+            int samples,
+            int seqlen,
+            long seed,
+            String calibration,
+            String device,
+            String dtype,
+            List<String> leftInFloat,
+            long bytesBefore,
+            long bytesAfter,
+            double seconds,
+            List<ModuleReport> modules) {}
+
+    @Override
+    public Integer call() throws IOException {
+        long start = System.nanoTime();
+        GptqOptions gptq = gptqOptions();
+        long largestFile = Sizes.parse(shardSize);
+        if (samples < 1 || seqlen < 0) {
+            throw new IllegalArgumentException("--samples and --seqlen must be positive");
+        }
+        try (Checkpoint checkpoint = options.open()) {
+            Architecture architecture = ModelFamilies.architecture(checkpoint.config());
+            QuantizationPlan plan = QuantizationPlan.of(architecture, gptq);
+            plan.warning().ifPresent(console::warn);
+            CalibrationSet windows = windows(checkpoint, architecture);
+            try (Session session = Session.open(options, checkpoint)) {
+                GptqQuantizer quantizer = new GptqQuantizer(session.model(), plan);
+                ArtifactWriter.Plan artifact = ArtifactPlans.of(
+                        checkpoint, session.model().weights(), plan, "gptq4j:" + Version.number(), largestFile);
+                ArtifactCheck check = new ArtifactCheck();
+                List<ModuleReport> modules;
+                try (ArtifactWriter writer = ArtifactWriter.create(out, artifact)) {
+                    modules = quantizer.run(
+                            windows,
+                            module -> {
+                                check.remember(module);
+                                writer.write(module);
+                            },
+                            progress(architecture));
+                    writer.commit();
+                }
+                Optional<String> difference = check.differenceIn(out);
+                if (difference.isPresent()) {
+                    console.error(difference.get());
+                    return ExitCode.VERIFICATION_FAILED.number();
+                }
+                report(session, plan, windows, modules, (System.nanoTime() - start) / 1e9);
+            }
+        }
+        return ExitCode.OK.number();
+    }
+
+    private GptqOptions gptqOptions() {
+        boolean actOrder = descAct == null || descAct;
+        boolean fixedGroups = staticGroups == null ? descAct == null : staticGroups;
+        return new GptqOptions(bits, groupSize, sym, actOrder, fixedGroups, dampPercent, mse, blocksize, reference);
+    }
+
+    private CalibrationSet windows(Checkpoint checkpoint, Architecture architecture) throws IOException {
+        int length = seqlen > 0 ? seqlen : Math.min(2048, architecture.maxPositions());
+        try (Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson())) {
+            CalibrationSet windows = calibration == null
+                    ? CalibrationSet.embedded(tokenizer, samples, length, seed)
+                    : CalibrationSet.fromFile(calibration, tokenizer, samples, length, seed);
+            if (windows.windows().length < samples) {
+                console.note("Calibrating on " + windows.windows().length + " windows of " + length + " tokens: "
+                        + windows.source() + " has no more.");
+            }
+            return windows;
+        }
+    }
+
+    private QuantizationListener progress(Architecture architecture) {
+        ProgressView view = console.progress();
+        int perBlock = (int) architecture.moduleGroups().stream()
+                .mapToLong(group -> group.modules().size())
+                .sum();
+        int total = architecture.layers() * perBlock;
+        view.start("quantizing", total);
+        return new QuantizationListener() {
+            private int done;
+
+            @Override
+            public void moduleQuantized(ModuleReport report) {
+                view.update(++done, String.format(Locale.ROOT, "%s loss %.3g", report.module(), report.loss()));
+                if (report.dampPercent() > dampPercent) {
+                    console.warn(report.module() + ": the Hessian is not positive definite; "
+                            + (report.dampPercent() >= 1
+                                    ? "rounded to nearest instead"
+                                    : "damping raised to " + report.dampPercent()));
+                }
+            }
+        };
+    }
+
+    private void report(
+            Session session, QuantizationPlan plan, CalibrationSet windows, List<ModuleReport> modules, double seconds)
+            throws IOException {
+        GptqOptions gptq = plan.options();
+        Result result = new Result(
+                options.model(),
+                out.toString(),
+                gptq.bits(),
+                gptq.groupSize(),
+                gptq.sym(),
+                gptq.descAct(),
+                gptq.staticGroups(),
+                gptq.dampPercent(),
+                gptq.mse(),
+                windows.windows().length,
+                windows.seqlen(),
+                seed,
+                windows.source(),
+                session.torch().device(),
+                session.model().type().toString(),
+                plan.skipped().stream().map(Architecture.Linear::name).toList(),
+                weightBytes(session.checkpoint().directory()),
+                weightBytes(out),
+                seconds,
+                modules);
+        console.result(
+                result,
+                () -> String.format(
+                        Locale.ROOT,
+                        "%s%n%d modules to %d bits, group size %d, in %.1f s; weights %s, were %s",
+                        out,
+                        modules.size(),
+                        gptq.bits(),
+                        gptq.groupSize(),
+                        seconds,
+                        Sizes.format(result.bytesAfter()),
+                        Sizes.format(result.bytesBefore())));
+    }
+
+    private static long weightBytes(Path directory) throws IOException {
+        try (Stream<Path> files = Files.list(directory)) {
+            return files.filter(file -> file.toString().endsWith(".safetensors")
+                            || file.toString().endsWith(".bin"))
+                    .mapToLong(file -> file.toFile().length())
+                    .sum();
+        }
+    }
+}

@@ -1,0 +1,374 @@
+package io.gptq4j.format;
+
+import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.safetensors.DType;
+import io.gptq4j.safetensors.SafetensorsWriter;
+import io.gptq4j.safetensors.TensorInfo;
+import io.gptq4j.safetensors.TensorSource;
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Writes a quantized repository, module by module as they are solved, and shows it only when it is complete.
+ *
+ * <ol>
+ *   <li>{@link #create} refuses what would fail in the end (an output that is taken, a plan that does not fit the source,
+ *       too little disk), lays all tensors out over the shards, and copies the tensors that are not quantized.
+ *   <li>{@link #write} packs one module and writes it to its place. Nothing of it stays in memory.
+ *   <li>{@link #commit} adds index, configuration, tokenizer and licence files, makes all of it durable, and renames the
+ *       directory, atomically.
+ * </ol>
+ *
+ * <p>Everything happens in the hidden directory {@code .NAME.partial} beside the output, which {@link #close} removes if
+ * there was no commit; what a killed run left there goes with the next run. A lock file keeps two runs apart. The same
+ * plan and modules give the same bytes.
+ *
+ * <p>{@link #write} is safe for concurrent use; the rest belongs to one thread.
+ */
+public final class ArtifactWriter implements Closeable {
+    /** Bytes of a buffer between memory and file; a multiple of every element's size. */
+    private static final int CHUNK = 4 << 20;
+
+    private final Path out;
+    private final Plan plan;
+    private final StagingDirectory staging;
+    private final ShardLayout layout;
+    private final Map<String, Module> modules;
+    private final List<SafetensorsWriter> shards = new ArrayList<>();
+    private final Map<String, SafetensorsWriter> shardOf = new HashMap<>();
+    private final Set<String> written = ConcurrentHashMap.newKeySet();
+
+    private ArtifactWriter(Path out, Plan plan, ShardLayout layout, StagingDirectory staging) {
+        this.out = out;
+        this.plan = plan;
+        this.layout = layout;
+        this.staging = staging;
+        modules = plan.modules().stream().collect(Collectors.toMap(Module::name, module -> module));
+    }
+
+    /** The shape of one module that will be {@linkplain ArtifactWriter#write written}. */
+    public record Module(String name, int inFeatures, int outFeatures) {}
+
+    /**
+     * What the artifact will contain.
+     *
+     * @param source the checkpoint that is quantized; stays the caller's to close, after the writer
+     * @param config how it is quantized
+     * @param modules the quantized linears
+     * @param carried the other tensors, by their name in the artifact, with their name in the source: embeddings, norms,
+     *     biases (those of quantized linears, too), the output head
+     * @param shardSize most bytes of tensors in a file; a larger tensor gets a file of its own
+     * @param tieWordEmbeddings whether the output head is the embedding, that is, whether the artifact has no tensor for
+     *     it
+     * @param configEntries further entries of config.json; they replace the source's
+     */
+    public record Plan(
+            Checkpoint source,
+            QuantizeConfig config,
+            List<Module> modules,
+            Map<String, String> carried,
+            long shardSize,
+            boolean tieWordEmbeddings,
+            Map<String, Object> configEntries) {
+        /** The shard size of transformers. */
+        public static final long DEFAULT_SHARD_SIZE = 5_000_000_000L;
+
+        /** Copies the collections. */
+        public Plan {
+            if (shardSize <= 0) {
+                throw new IllegalArgumentException("shardSize must be positive, not " + shardSize);
+            }
+            modules = List.copyOf(modules);
+            carried = Map.copyOf(carried);
+            configEntries = Collections.unmodifiableMap(new LinkedHashMap<>(configEntries));
+        }
+
+        /** A plan with {@link #DEFAULT_SHARD_SIZE} and no further entries of config.json. */
+        public static Plan of(
+                Checkpoint source,
+                QuantizeConfig config,
+                List<Module> modules,
+                Map<String, String> carried,
+                boolean tieWordEmbeddings) {
+            return new Plan(source, config, modules, carried, DEFAULT_SHARD_SIZE, tieWordEmbeddings, Map.of());
+        }
+    }
+
+    /**
+     * Starts an artifact: checks the plan and the disk, and copies all carried tensors. Floating ones become F16.
+     *
+     * @param out the repository's directory; must not exist or be empty
+     * @throws FileAlreadyExistsException if {@code out} is taken or being written
+     * @throws CheckpointException if a carried tensor is missing in the source, holds a finite value beyond F16 or has a
+     *     dtype without meaning here
+     * @throws IllegalArgumentException if two tensors have one name or a module cannot be packed in its shape
+     * @throws IOException if there is too little space or the source or the output fails; nothing is left behind then
+     */
+    public static ArtifactWriter create(Path out, Plan plan) throws IOException {
+        ShardLayout layout = ShardLayout.of(plan);
+        StagingDirectory staging = StagingDirectory.create(out);
+        ArtifactWriter writer = new ArtifactWriter(out, plan, layout, staging);
+        try {
+            writer.requireSpace();
+            writer.openShards();
+            for (String name : writer.plan.carried().keySet().stream()
+                    .sorted(TensorNames.NATURAL_ORDER)
+                    .toList()) {
+                writer.copy(name);
+            }
+            return writer;
+        } catch (IOException e) {
+            writer.abandon(e);
+            throw writer.explained(e);
+        } catch (RuntimeException e) {
+            writer.abandon(e);
+            throw e;
+        }
+    }
+
+    private void abandon(Exception failure) {
+        try {
+            close();
+        } catch (IOException closing) {
+            failure.addSuppressed(closing);
+        }
+    }
+
+    /**
+     * Packs one module and writes its four tensors.
+     *
+     * @throws IllegalArgumentException if the module is not in the plan or was written before, contradicts the
+     *     configuration, or cannot be packed
+     * @throws IOException if the output fails; the module may be written again then
+     */
+    public void write(QuantizedLinear linear) throws IOException {
+        Module module = modules.get(linear.name());
+        if (module == null) {
+            throw QuantizedLinear.misfit(linear.name(), "is not among the modules of this artifact");
+        }
+        requireAsPlanned(linear, module);
+        PackedLinear packed = Packing.pack(linear, plan.config().checkpointFormat());
+        if (!written.add(linear.name())) {
+            throw QuantizedLinear.misfit(linear.name(), "was written before");
+        }
+        try {
+            writeInts(linear.name() + ".qweight", packed.qweight());
+            writeInts(linear.name() + ".qzeros", packed.qzeros());
+            writeShorts(linear.name() + ".scales", packed.scales());
+            writeInts(linear.name() + ".g_idx", new int[][] {packed.gIdx()});
+        } catch (IOException e) {
+            written.remove(linear.name());
+            throw explained(e);
+        }
+    }
+
+    /**
+     * Completes the artifact and gives it its name.
+     *
+     * @return the output directory as it was given
+     * @throws IllegalStateException if a module of the plan was not written
+     * @throws FileAlreadyExistsException if something has come into being at the output's name
+     * @throws IOException if the output fails
+     */
+    public Path commit() throws IOException {
+        for (Module module : plan.modules()) {
+            if (!written.contains(module.name())) {
+                throw new IllegalStateException("Module " + module.name() + " was not written, so " + out
+                        + " would be incomplete: write all " + plan.modules().size() + " modules before the commit");
+            }
+        }
+        try {
+            for (SafetensorsWriter shard : shards) {
+                shard.commit();
+            }
+            if (shards.size() > 1) {
+                RepositoryFiles.write(staging.path().resolve("model.safetensors.index.json"), layout.indexJson());
+            }
+            RepositoryFiles.copyCarried(plan.source(), staging.path());
+            RepositoryFiles.writeConfigs(staging.path(), plan);
+            staging.publish();
+        } catch (IOException e) {
+            throw explained(e);
+        }
+        return out;
+    }
+
+    /** Without a {@link #commit}, removes everything that was written. */
+    @Override
+    public void close() throws IOException {
+        IOException failure = null;
+        List<Closeable> parts = new ArrayList<>(shards);
+        parts.add(staging);
+        for (Closeable part : parts) {
+            try {
+                part.close();
+            } catch (IOException e) {
+                if (failure == null) {
+                    failure = e;
+                } else {
+                    failure.addSuppressed(e);
+                }
+            }
+        }
+        if (failure != null) {
+            throw failure;
+        }
+    }
+
+    private void requireSpace() throws IOException {
+        long free = Files.getFileStore(staging.path()).getUsableSpace();
+        if (free < layout.totalSize()) {
+            throw noSpace("only " + free + " are free", null);
+        }
+    }
+
+    private void openShards() throws IOException {
+        for (int s = 0; s < layout.shards().size(); s++) {
+            List<TensorInfo> tensors = layout.shards().get(s);
+            SafetensorsWriter shard = SafetensorsWriter.create(
+                    staging.path().resolve(layout.fileName(s)), tensors, Map.of("format", "pt"));
+            shards.add(shard);
+            for (TensorInfo tensor : tensors) {
+                shardOf.put(tensor.name(), shard);
+            }
+        }
+    }
+
+    /** Copies one carried tensor in pieces, floating elements to F16. */
+    private void copy(String name) throws IOException {
+        TensorSource source = plan.source().tensors();
+        String sourceName = plan.carried().getOrDefault(name, name);
+        TensorInfo info = Objects.requireNonNull(source.tensors().get(sourceName));
+        boolean converts = info.dtype().isFloatingPoint() && info.dtype() != DType.F16;
+        ByteBuffer read = buffer();
+        ByteBuffer halves = buffer();
+        long to = 0;
+        for (long from = 0; from < info.byteLength(); from += read.limit()) {
+            read.clear().limit((int) Math.min(read.capacity(), info.byteLength() - from));
+            source.read(sourceName, from, read);
+            read.flip();
+            ByteBuffer piece = read;
+            if (converts) {
+                long first = from * 8 / info.dtype().bits();
+                HalfConversion.convert(info.dtype(), read, halves.clear(), (index, value) -> {
+                    throw new CheckpointException(source.location(sourceName) + ": element " + (first + index)
+                            + " of tensor " + sourceName + " is " + value
+                            + ", beyond the 65504 of F16: this model cannot be stored in half precision");
+                });
+                piece = halves.flip();
+            }
+            int count = piece.remaining();
+            shard(name).write(name, to, piece);
+            to += count;
+        }
+    }
+
+    /** What kernels take from the configuration instead of the tensors must be true of the tensors. */
+    private void requireAsPlanned(QuantizedLinear linear, Module module) {
+        QuantizeConfig config = plan.config();
+        String name = linear.name();
+        QuantizedLinear.require(
+                name,
+                linear.inFeatures() == module.inFeatures() && linear.outFeatures() == module.outFeatures(),
+                "has " + linear.inFeatures() + " inputs and " + linear.outFeatures() + " outputs, planned were "
+                        + module.inFeatures() + " and " + module.outFeatures());
+        QuantizedLinear.require(
+                name,
+                linear.bits() == config.bits() && linear.groupSize() == config.groupSize(),
+                "has bits " + linear.bits() + " and group_size " + linear.groupSize() + ", the artifact "
+                        + config.bits() + " and " + config.groupSize());
+        int[] gIdx = linear.gIdx();
+        for (int i = 0; i < gIdx.length && !config.descAct(); i++) {
+            if (gIdx[i] != (config.groupSize() == -1 ? 0 : i / config.groupSize())) {
+                throw QuantizedLinear.misfit(
+                        name, "g_idx[" + i + "] is " + gIdx[i] + ", but kernels ignore g_idx where desc_act is false");
+            }
+        }
+        int middle = 1 << (config.bits() - 1);
+        for (int g = 0; g < linear.groups() && config.sym(); g++) {
+            for (byte zero : linear.zeros()[g]) {
+                if ((zero & 0xff) != middle) {
+                    throw QuantizedLinear.misfit(
+                            name,
+                            "a zero point of group " + g + " is " + (zero & 0xff) + ", but kernels assume " + middle
+                                    + " where sym is true");
+                }
+            }
+        }
+    }
+
+    private void writeInts(String name, int[][] rows) throws IOException {
+        ByteBuffer buffer = buffer();
+        long offset = 0;
+        for (int[] row : rows) {
+            for (int value : row) {
+                offset = flush(name, offset, buffer, Integer.BYTES);
+                buffer.putInt(value);
+            }
+        }
+        flush(name, offset, buffer, CHUNK);
+    }
+
+    private void writeShorts(String name, short[][] rows) throws IOException {
+        ByteBuffer buffer = buffer();
+        long offset = 0;
+        for (short[] row : rows) {
+            for (short value : row) {
+                offset = flush(name, offset, buffer, Short.BYTES);
+                buffer.putShort(value);
+            }
+        }
+        flush(name, offset, buffer, CHUNK);
+    }
+
+    /** Writes the buffer out if it has no space for so many bytes more; returns the offset behind what was written. */
+    private long flush(String name, long offset, ByteBuffer buffer, int needed) throws IOException {
+        if (buffer.remaining() >= needed) {
+            return offset;
+        }
+        int count = buffer.flip().remaining();
+        shard(name).write(name, offset, buffer);
+        buffer.clear();
+        return offset + count;
+    }
+
+    private SafetensorsWriter shard(String tensor) {
+        return Objects.requireNonNull(shardOf.get(tensor));
+    }
+
+    private static ByteBuffer buffer() {
+        return ByteBuffer.allocate(CHUNK).order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    /** A full disk, said in a sentence; any other failure as it is. */
+    private IOException explained(IOException failure) {
+        String message = String.valueOf(failure.getMessage());
+        return message.contains("No space left") || message.contains("quota exceeded")
+                ? noSpace("the disk is full", failure)
+                : failure;
+    }
+
+    private IOException noSpace(String found, @Nullable IOException cause) {
+        return new IOException(
+                "No space left for " + out + ": its tensors need " + layout.totalSize() + " bytes, " + found
+                        + "; free some or choose another disk",
+                cause);
+    }
+}

@@ -1,0 +1,94 @@
+package io.gptq4j.gptq;
+
+import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.format.ArtifactWriter;
+import io.gptq4j.format.CheckpointFormat;
+import io.gptq4j.format.QuantizeConfig;
+import io.gptq4j.model.Architecture;
+import io.gptq4j.model.Architecture.Linear;
+import io.gptq4j.model.ModelWeights;
+import io.gptq4j.model.ModuleGroup;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/** What the artifact of a run will contain, known before the run. */
+public final class ArtifactPlans {
+    /** Constants that old checkpoints store and every implementation computes for itself. */
+    private static final List<String> RECOMPUTED = List.of(".rotary_emb.inv_freq", ".masked_bias");
+
+    private ArtifactPlans() {}
+
+    /**
+     * The quantized modules, and every other tensor of the checkpoint under its canonical name. Tensors the model does
+     * not read are carried along as they are, but a head that config.json ties to the embedding is left out.
+     *
+     * @param checkpoint the float checkpoint
+     * @param quantizer tool and version for the artifact's provenance, as {@code tool:version}
+     * @param shardSize the largest size of one file, in bytes
+     */
+    public static ArtifactWriter.Plan of(
+            Checkpoint checkpoint, ModelWeights weights, QuantizationPlan plan, String quantizer, long shardSize) {
+        Architecture architecture = plan.architecture();
+        List<ArtifactWriter.Module> modules = new ArrayList<>();
+        Set<String> quantized = new HashSet<>();
+        for (int layer = 0; layer < architecture.layers(); layer++) {
+            for (ModuleGroup group : plan.groups()) {
+                for (Linear linear : group.modules()) {
+                    String path = architecture.inBlock(layer, linear.name());
+                    modules.add(new ArtifactWriter.Module(path, linear.in(), linear.out()));
+                    quantized.add(path + ".weight");
+                }
+            }
+        }
+        Map<String, String> canonicalNames = new HashMap<>();
+        weights.storedNames().forEach((canonical, stored) -> canonicalNames.put(stored, canonical));
+        Map<String, String> carried = new LinkedHashMap<>();
+        for (String stored : checkpoint.tensors().tensors().keySet()) {
+            String name = canonicalNames.getOrDefault(stored, stored);
+            boolean tiedHead = architecture.head().tied()
+                    && name.equals(architecture.head().name() + ".weight");
+            if (!quantized.contains(name) && !tiedHead && RECOMPUTED.stream().noneMatch(name::endsWith)) {
+                carried.put(name, stored);
+            }
+        }
+        return new ArtifactWriter.Plan(
+                checkpoint,
+                config(plan, quantizer),
+                modules,
+                carried,
+                shardSize,
+                architecture.head().tied(),
+                Map.of());
+    }
+
+    private static QuantizeConfig config(QuantizationPlan plan, String quantizer) {
+        GptqOptions options = plan.options();
+        Map<String, Object> meta = new LinkedHashMap<>();
+        meta.put("quantizer", List.of(quantizer));
+        meta.put("damp_percent", options.dampPercent());
+        meta.put("static_groups", options.staticGroups());
+        meta.put("true_sequential", true);
+        meta.put("mse", options.mse());
+        return new QuantizeConfig(
+                options.bits(),
+                options.groupSize(),
+                options.dampPercent(),
+                options.descAct(),
+                options.staticGroups(),
+                options.sym(),
+                true,
+                false,
+                null,
+                CheckpointFormat.GPTQ,
+                meta,
+                plan.groups().stream()
+                        .map(group -> group.modules().stream().map(Linear::name).toList())
+                        .filter(names -> !names.isEmpty())
+                        .toList());
+    }
+}

@@ -1,0 +1,213 @@
+package io.gptq4j.model;
+
+import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.Scope;
+import io.gptq4j.tensor.Tensor;
+import io.gptq4j.tensor.Torch;
+import java.io.IOException;
+import java.util.Arrays;
+
+/**
+ * A checkpoint, float or GPTQ, ready to run on a device. Nothing of it stays in memory between calls but small tables:
+ * embedding, blocks and head are read when they are asked for, so that a model larger than memory can be run block by
+ * block. Not thread-safe.
+ */
+public final class LanguageModel implements AutoCloseable {
+    private final Architecture architecture;
+    private final ModelWeights weights;
+    private final FloatType type;
+    private final Scope scope;
+    private final PositionTables positions;
+
+    private LanguageModel(Architecture architecture, ModelWeights weights, FloatType type, Scope scope) {
+        this.architecture = architecture;
+        this.weights = weights;
+        this.type = type;
+        this.scope = scope;
+        this.positions = new PositionTables(scope, architecture.attention(), type);
+    }
+
+    /**
+     * Checks that every tensor the architecture needs is there, in the right shape.
+     *
+     * @param checkpoint must stay open as long as the model
+     * @param architecture what {@code ModelFamilies} makes of the checkpoint's config.json
+     * @param type the type to compute in
+     */
+    public static LanguageModel open(Torch torch, Checkpoint checkpoint, Architecture architecture, FloatType type)
+            throws IOException {
+        return new LanguageModel(architecture, ModelWeights.open(checkpoint, architecture), type, torch.scope());
+    }
+
+    /** What the model is. */
+    public Architecture architecture() {
+        return architecture;
+    }
+
+    /** Its tensors. */
+    public ModelWeights weights() {
+        return weights;
+    }
+
+    /** The type it computes in. */
+    public FloatType type() {
+        return type;
+    }
+
+    /** A fresh scope on the model's device. */
+    public Scope scope() {
+        return scope.child();
+    }
+
+    /**
+     * Checks a window length against the model.
+     *
+     * @throws IllegalArgumentException if the model has no positions for it
+     */
+    public void requireWindow(int length) {
+        boolean bounded = !(architecture.attention().position() instanceof Architecture.Alibi);
+        if (length < 2 || bounded && length > architecture.maxPositions()) {
+            throw new IllegalArgumentException("A window of " + length
+                    + " tokens does not fit this model: it takes 2 to " + architecture.maxPositions());
+        }
+    }
+
+    /** The token embedding and what follows it, loaded until closed. */
+    public Embedder embedder() throws IOException {
+        Scope own = scope.child();
+        try {
+            return new Embedder(own, weights.load(own, architecture.embedding().tokens() + ".weight", type));
+        } catch (IOException | RuntimeException e) {
+            own.close();
+            throw e;
+        }
+    }
+
+    /** The token embedding, loaded. */
+    public final class Embedder implements AutoCloseable {
+        private final Scope own;
+        private final Tensor tokens; // [V, embedding size]
+
+        private Embedder(Scope own, Tensor tokens) {
+            this.own = own;
+            this.tokens = tokens;
+        }
+
+        /** The input of the first block for B windows of T token ids, [B, T, C], owned by {@code target}. */
+        public Tensor embed(Scope target, int[][] windows) throws IOException {
+            Architecture.Embedding embedding = architecture.embedding();
+            try (Scope step = own.child()) {
+                Tensor x = step.call("decoder", "embed", ids(step, windows), tokens);
+                if (embedding.projection().isPresent()) {
+                    x = DecoderBlock.linear(
+                            step, x, embedding.projection().get(), name -> weights.load(step, name, type));
+                }
+                if (embedding.positions().isPresent()) {
+                    Architecture.LearnedPositions learned =
+                            embedding.positions().get();
+                    Tensor table = weights.load(step, learned.name() + ".weight", type);
+                    x = step.call("decoder", "add_positions", x, table, learned.offset());
+                }
+                if (embedding.norm().isPresent()) {
+                    x = DecoderBlock.norm(step, x, embedding.norm().get(), name -> weights.load(step, name, type));
+                }
+                return x.moveTo(target);
+            }
+        }
+
+        @Override
+        public void close() {
+            own.close();
+        }
+    }
+
+    /** Block {@code layer}; {@code target} owns its weights. */
+    public DecoderBlock block(Scope target, int layer) throws IOException {
+        return DecoderBlock.load(target, architecture, layer, weights, positions, type);
+    }
+
+    /** The final norm and the output matrix, loaded until closed. */
+    public Output output() throws IOException {
+        Scope own = scope.child();
+        try {
+            String matrix = architecture.head().tied()
+                    ? architecture.embedding().tokens()
+                    : architecture.head().name();
+            return new Output(own, weights.load(own, matrix + ".weight", type));
+        } catch (IOException | RuntimeException e) {
+            own.close();
+            throw e;
+        }
+    }
+
+    /** From the last block's output to probabilities. */
+    public final class Output implements AutoCloseable {
+        private final Scope own;
+        private final Tensor matrix; // [V, embedding size]
+
+        private Output(Scope own, Tensor matrix) {
+            this.own = own;
+            this.matrix = matrix;
+        }
+
+        /**
+         * Natural logarithms of the probabilities of tokens 2 to T of each window, window by window.
+         *
+         * @param hidden the last block's output, [B, T, C]
+         * @param windows the token ids it came from
+         */
+        public double[] logLikelihoods(Tensor hidden, int[][] windows) throws IOException {
+            try (Scope step = own.child()) {
+                return step.call("decoder", "log_likelihoods", features(step, hidden), matrix, ids(step, windows))
+                        .toDoubles();
+            }
+        }
+
+        /** Logits in float32, [end - start, V] row-major, of some positions of one window's {@code hidden} [1, T, C]. */
+        public float[] logits(Tensor hidden, int start, int end) throws IOException {
+            try (Scope step = own.child()) {
+                return step.call("decoder", "logits", features(step, hidden), matrix, start, end)
+                        .toFloats();
+            }
+        }
+
+        private Tensor features(Scope step, Tensor hidden) throws IOException {
+            Tensor x = hidden;
+            if (architecture.head().norm().isPresent()) {
+                x = DecoderBlock.norm(
+                        step, x, architecture.head().norm().get(), name -> weights.load(step, name, type));
+            }
+            if (architecture.head().projection().isPresent()) {
+                x = DecoderBlock.linear(
+                        step, x, architecture.head().projection().get(), name -> weights.load(step, name, type));
+            }
+            return x;
+        }
+
+        @Override
+        public void close() {
+            own.close();
+        }
+    }
+
+    private Tensor ids(Scope step, int[][] windows) throws CheckpointException {
+        long[] flat = Arrays.stream(windows)
+                .flatMapToInt(Arrays::stream)
+                .asLongStream()
+                .toArray();
+        for (long id : flat) {
+            if (id < 0 || id >= architecture.vocabSize()) {
+                throw new CheckpointException("Token id " + id + " is outside the model's vocabulary of "
+                        + architecture.vocabSize() + "; the tokenizer belongs to another model");
+            }
+        }
+        return step.longs(flat, windows.length, windows[0].length);
+    }
+
+    @Override
+    public void close() {
+        scope.close();
+    }
+}

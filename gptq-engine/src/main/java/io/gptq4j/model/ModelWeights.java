@@ -1,0 +1,126 @@
+package io.gptq4j.model;
+
+import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.format.ArtifactReader;
+import io.gptq4j.safetensors.TensorInfo;
+import io.gptq4j.safetensors.TensorSource;
+import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.Scope;
+import io.gptq4j.tensor.Tensor;
+import java.io.IOException;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * The weights of a checkpoint under their canonical names, whatever it calls them itself: a checkpoint saved from the
+ * headless base model lacks the base prefix. Weights of GPTQ modules are de-quantized as they are loaded. All names and
+ * shapes are checked on opening, before hours are spent. Safe for concurrent use.
+ */
+public final class ModelWeights {
+    private static final String QWEIGHT = ".qweight";
+
+    private final TensorSource source;
+    private final Optional<ArtifactReader> artifact;
+    private final Map<String, String> storedNames; // canonical -> stored
+
+    private ModelWeights(TensorSource source, Optional<ArtifactReader> artifact, Map<String, String> storedNames) {
+        this.source = source;
+        this.artifact = artifact;
+        this.storedNames = storedNames;
+    }
+
+    /**
+     * Finds every tensor the architecture needs.
+     *
+     * @throws CheckpointException naming the first tensor that is missing or has another shape or a dtype that is not
+     *     a float
+     */
+    public static ModelWeights open(Checkpoint checkpoint, Architecture architecture) throws IOException {
+        TensorSource source = checkpoint.tensors();
+        boolean isQuantized = checkpoint.config().has("quantization_config")
+                || source.tensors().keySet().stream().anyMatch(name -> name.endsWith(QWEIGHT));
+        Optional<ArtifactReader> artifact = isQuantized ? Optional.of(ArtifactReader.of(checkpoint)) : Optional.empty();
+        Set<String> quantized =
+                artifact.<Set<String>>map(a -> Set.copyOf(a.modules())).orElse(Set.of());
+        Map<String, String> storedNames = new LinkedHashMap<>();
+        for (Map.Entry<String, List<Long>> needed : architecture.tensors().entrySet()) {
+            String name = needed.getKey();
+            String module = name.endsWith(".weight") ? name.substring(0, name.length() - ".weight".length()) : "";
+            if (quantized.contains(module)) {
+                List<Long> packed = source.tensor(module + QWEIGHT).shape(); // [in * bits / 32, out]
+                long in = packed.get(0) * 32 / artifact.orElseThrow().config().bits();
+                checkShape(checkpoint, module + QWEIGHT, List.of(packed.get(1), in), needed.getValue());
+                continue;
+            }
+            String stored = storedName(source, architecture, name)
+                    .orElseThrow(() -> new CheckpointException("Tensor " + name + " is missing from "
+                            + checkpoint.directory() + "; " + architecture.family() + " needs it"));
+            TensorInfo info = source.tensor(stored);
+            if (!info.dtype().isFloatingPoint()) {
+                throw new CheckpointException("Tensor " + stored + " in " + source.location(stored) + " has dtype "
+                        + info.dtype() + "; weights must be F16, BF16, F32 or F64");
+            }
+            checkShape(checkpoint, stored, info.shape(), needed.getValue());
+            storedNames.put(name, stored);
+        }
+        return new ModelWeights(source, artifact, storedNames);
+    }
+
+    private static void checkShape(Checkpoint checkpoint, String name, List<Long> found, List<Long> expected)
+            throws CheckpointException {
+        if (!found.equals(expected)) {
+            throw new CheckpointException("Tensor " + name + " in " + checkpoint.directory() + " has shape " + found
+                    + "; config.json makes it " + expected);
+        }
+    }
+
+    private static Optional<String> storedName(TensorSource source, Architecture architecture, String name) {
+        String prefix = architecture.basePrefix();
+        if (source.tensors().containsKey(name)) {
+            return Optional.of(name);
+        }
+        return Optional.of(name)
+                .filter(n -> n.startsWith(prefix))
+                .map(n -> n.substring(prefix.length()))
+                .filter(source.tensors()::containsKey);
+    }
+
+    /** Canonical name to the name in the checkpoint, for every tensor that is not quantized. */
+    public Map<String, String> storedNames() {
+        return Collections.unmodifiableMap(storedNames);
+    }
+
+    /** Whether this is a GPTQ checkpoint. */
+    public boolean isQuantized() {
+        return artifact.isPresent();
+    }
+
+    /**
+     * Loads one tensor and converts it.
+     *
+     * @throws CheckpointException if it holds a NaN or an infinity
+     */
+    public Tensor load(Scope scope, String name, FloatType type) throws IOException {
+        String stored = storedNames.get(name);
+        if (stored == null) {
+            String module = name.substring(0, name.length() - ".weight".length());
+            return QuantizedWeights.dequantize(scope, artifact.orElseThrow().read(module), type);
+        }
+        Tensor tensor = scope.load(source, source.tensor(stored), type);
+        try (Tensor count = scope.call("decoder", "count_not_finite", tensor)) {
+            long bad = count.toLongs()[0];
+            if (bad > 0) {
+                tensor.close();
+                throw new CheckpointException("Tensor " + stored + " in " + source.location(stored) + " holds " + bad
+                        + " NaN or infinite values" + (type == FloatType.FLOAT16 ? " in float16" : "")
+                        + "; the checkpoint is damaged or needs another --dtype");
+            }
+        }
+        return tensor;
+    }
+}

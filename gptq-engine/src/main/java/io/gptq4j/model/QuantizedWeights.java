@@ -1,0 +1,42 @@
+package io.gptq4j.model;
+
+import io.gptq4j.format.Half;
+import io.gptq4j.format.QuantizedLinear;
+import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.Scope;
+import io.gptq4j.tensor.Tensor;
+import java.util.Arrays;
+
+/** Quantized linears as the float weights that a server computes from them. */
+public final class QuantizedWeights {
+    private QuantizedWeights() {}
+
+    /**
+     * W[o][i] = scale[gIdx[i]][o] * (codes[o][i] - zero[gIdx[i]][o]), [out, in].
+     *
+     * @param scope owns the result
+     * @param type the type of the result; the arithmetic is float32
+     */
+    public static Tensor dequantize(Scope scope, QuantizedLinear linear, FloatType type) {
+        int out = linear.outFeatures();
+        try (Scope step = scope.child()) {
+            float[] scales = new float[Math.multiplyExact(linear.groups(), out)];
+            float[] zeros = new float[scales.length];
+            for (int g = 0; g < linear.groups(); g++) {
+                for (int o = 0; o < out; o++) {
+                    scales[g * out + o] = Half.toFloat(linear.scales()[g][o]);
+                    zeros[g * out + o] = linear.zeros()[g][o] & 0xff;
+                }
+            }
+            long[] gIdx = Arrays.stream(linear.gIdx()).asLongStream().toArray();
+            return scope.call(
+                    "gptq",
+                    "dequantized",
+                    step.byteRows(linear.codes()),
+                    step.floats(scales, linear.groups(), out),
+                    step.floats(zeros, linear.groups(), out),
+                    step.longs(gIdx, gIdx.length),
+                    type);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+package io.gptq4j.tensor;
+
+import ai.djl.engine.EngineException;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.pytorch.engine.PtNDArray;
+import ai.djl.pytorch.engine.PtNDManager;
+import ai.djl.pytorch.jni.IValue;
+import ai.djl.pytorch.jni.IValueUtils;
+import io.gptq4j.safetensors.DType;
+import io.gptq4j.safetensors.TensorInfo;
+import io.gptq4j.safetensors.TensorSource;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Owns tensors: closing a scope frees every tensor made in it and not moved elsewhere, and all its child scopes. One
+ * scope per block, and a child per step inside, bounds the memory of a run. Not thread-safe.
+ */
+public final class Scope implements AutoCloseable {
+    /** Bytes moved per read when a tensor is filled; buffers over libtorch's memory cannot exceed 2 GiB. */
+    private static final long CHUNK = 1L << 28;
+
+    private final Torch torch;
+    private final PtNDManager manager;
+
+    Scope(Torch torch, PtNDManager manager) {
+        this.torch = torch;
+        this.manager = manager;
+    }
+
+    PtNDManager manager() {
+        return manager;
+    }
+
+    /** A scope inside this one, on the same device. */
+    public Scope child() {
+        return new Scope(torch, (PtNDManager) manager.newSubManager());
+    }
+
+    /** The session this scope belongs to. */
+    public Torch torch() {
+        return torch;
+    }
+
+    /** A float32 tensor with these elements, row-major. */
+    public Tensor floats(float[] values, long... shape) {
+        return new Tensor((PtNDArray) manager.create(values, new Shape(shape)));
+    }
+
+    /** An int64 tensor with these elements, row-major. */
+    public Tensor longs(long[] values, long... shape) {
+        return new Tensor((PtNDArray) manager.create(values, new Shape(shape)));
+    }
+
+    /** A float32 tensor of zeros. */
+    public Tensor zeros(long... shape) {
+        return new Tensor((PtNDArray) manager.zeros(new Shape(shape), DataType.FLOAT32));
+    }
+
+    /** A two-dimensional uint8 tensor with these rows, all of the same length. */
+    public Tensor byteRows(byte[][] rows) {
+        long columns = rows[0].length;
+        Tensor flat = fill(rows.length * columns, (offset, target) -> {
+            int row = (int) (offset / columns);
+            int column = (int) (offset % columns);
+            while (target.hasRemaining()) {
+                int count = (int) Math.min(columns - column, target.remaining());
+                target.put(rows[row++], column, count);
+                column = 0;
+            }
+        });
+        try (flat) {
+            return call("decoder", "reshaped", flat, new long[] {rows.length, columns});
+        }
+    }
+
+    /**
+     * Reads a tensor of a checkpoint in its own shape and converts it on the device.
+     *
+     * @param source where the bytes are
+     * @param info the tensor, of a floating dtype
+     * @param type the type wanted
+     * @throws IOException if the bytes cannot be read
+     */
+    public Tensor load(TensorSource source, TensorInfo info, FloatType type) throws IOException {
+        long[] shape = info.shape().stream().mapToLong(Long::longValue).toArray();
+        try (Tensor raw = fill(info.byteLength(), (offset, target) -> source.read(info.name(), offset, target))) {
+            return call("decoder", "decode_as", raw, torchCode(info.dtype()), type, shape);
+        }
+    }
+
+    /** Calls a script method that returns one tensor, which this scope owns. */
+    public Tensor call(String script, String method, Object... arguments) {
+        try (IValue result = run(script, method, arguments)) {
+            return new Tensor(result.toTensor(manager));
+        }
+    }
+
+    /** Calls a script method that returns a tuple of tensors, which this scope owns. */
+    public List<Tensor> callAll(String script, String method, Object... arguments) {
+        try (IValue result = run(script, method, arguments)) {
+            List<Tensor> tensors = new ArrayList<>();
+            for (IValue element : result.toIValueTuple()) {
+                try (element) {
+                    tensors.add(new Tensor(element.toTensor(manager)));
+                }
+            }
+            return tensors;
+        }
+    }
+
+    private IValue run(String script, String method, Object... arguments) {
+        IValue[] values = new IValue[arguments.length];
+        try {
+            for (int i = 0; i < values.length; i++) {
+                values[i] = value(arguments[i]);
+            }
+            return IValueUtils.runMethod(torch.script(script).block(), method, values);
+        } catch (EngineException e) {
+            throw TorchException.of(e);
+        } finally {
+            for (IValue value : values) {
+                if (value != null) {
+                    value.close();
+                }
+            }
+        }
+    }
+
+    private static IValue value(Object argument) {
+        if (argument instanceof Tensor tensor) {
+            return IValue.from(tensor.array());
+        } else if (argument instanceof FloatType type) {
+            return IValue.from(type.torchCode());
+        } else if (argument instanceof Integer number) {
+            return IValue.from(number.longValue());
+        } else if (argument instanceof Long number) {
+            return IValue.from(number);
+        } else if (argument instanceof Double number) {
+            return IValue.from(number);
+        } else if (argument instanceof Boolean truth) {
+            return IValue.from(truth);
+        } else if (argument instanceof String text) {
+            return IValue.from(text);
+        } else if (argument instanceof long[] numbers) {
+            return IValue.listFrom(numbers);
+        } else if (argument instanceof List<?> tensors) {
+            return IValue.listFrom(
+                    tensors.stream().map(t -> ((Tensor) t).array()).toArray(PtNDArray[]::new));
+        }
+        throw new IllegalArgumentException("A script cannot take a " + argument.getClass());
+    }
+
+    /** A uint8 tensor of {@code length} bytes that {@code filler} writes piece by piece, on the scope's device. */
+    private <E extends Exception> Tensor fill(long length, Filler<E> filler) throws E {
+        PtNDArray host = torch.hostManager().create(new Shape(length), DataType.UINT8);
+        boolean filled = false;
+        try {
+            for (long offset = 0; offset < length; offset += CHUNK) {
+                long end = Math.min(length, offset + CHUNK);
+                // A view of this part: a buffer over the whole tensor could exceed 2 GiB.
+                try (PtNDArray part = (PtNDArray) host.get(offset + ":" + end)) {
+                    filler.fill(offset, part.toByteBuffer(true).order(ByteOrder.nativeOrder()));
+                }
+            }
+            PtNDArray placed = host.toDevice(manager.getDevice(), false);
+            placed.attach(manager);
+            filled = placed == host;
+            return new Tensor(placed);
+        } finally {
+            if (!filled) {
+                host.close();
+            }
+        }
+    }
+
+    private interface Filler<E extends Exception> {
+        void fill(long offset, ByteBuffer target) throws E;
+    }
+
+    private static int torchCode(DType dtype) {
+        return switch (dtype) {
+            case F16 -> 5;
+            case F32 -> 6;
+            case F64 -> 7;
+            case BF16 -> 15;
+            default -> throw new IllegalArgumentException("Not a floating dtype of weights: " + dtype);
+        };
+    }
+
+    @Override
+    public void close() {
+        manager.close();
+    }
+}

@@ -1,0 +1,97 @@
+package io.gptq4j.tensor;
+
+import ai.djl.ndarray.types.DataType;
+import ai.djl.pytorch.engine.PtNDArray;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+
+/**
+ * A tensor in libtorch's memory, on the CPU or a GPU. It lives until it is closed or the {@link Scope} that owns it is;
+ * the garbage collector never frees it. Not thread-safe.
+ */
+public final class Tensor implements AutoCloseable {
+    private final PtNDArray array;
+
+    Tensor(PtNDArray array) {
+        this.array = array;
+    }
+
+    PtNDArray array() {
+        return array;
+    }
+
+    /** The dimensions, outermost first. */
+    public long[] shape() {
+        return array.getShape().getShape();
+    }
+
+    /** The size of dimension {@code axis}; negative counts from the end. */
+    public long size(int axis) {
+        long[] shape = shape();
+        return shape[axis < 0 ? shape.length + axis : axis];
+    }
+
+    /** Hands the tensor over to another scope, which closes it from now on. */
+    public Tensor moveTo(Scope scope) {
+        array.attach(scope.manager());
+        return this;
+    }
+
+    /** All elements of a float32 tensor of fewer than 2^29 elements, row-major. */
+    public float[] toFloats() {
+        ByteBuffer bytes = bytes(DataType.FLOAT32);
+        float[] values = new float[bytes.remaining() / Float.BYTES];
+        bytes.asFloatBuffer().get(values);
+        return values;
+    }
+
+    /** All elements of a float64 tensor of fewer than 2^28 elements, row-major. */
+    public double[] toDoubles() {
+        ByteBuffer bytes = bytes(DataType.FLOAT64);
+        double[] values = new double[bytes.remaining() / Double.BYTES];
+        bytes.asDoubleBuffer().get(values);
+        return values;
+    }
+
+    /** All elements of an int64 tensor of fewer than 2^28 elements, row-major. */
+    public long[] toLongs() {
+        ByteBuffer bytes = bytes(DataType.INT64);
+        long[] values = new long[bytes.remaining() / Long.BYTES];
+        bytes.asLongBuffer().get(values);
+        return values;
+    }
+
+    /** The rows of a two-dimensional uint8 tensor; the tensor itself may be larger than 2 GiB. */
+    public byte[][] toByteRows() {
+        require(DataType.UINT8);
+        byte[][] rows = new byte[Math.toIntExact(size(0))][Math.toIntExact(size(1))];
+        for (int row = 0; row < rows.length; row++) {
+            try (PtNDArray view = (PtNDArray) array.get(row)) {
+                view.toByteBuffer(true).get(rows[row]);
+            }
+        }
+        return rows;
+    }
+
+    private ByteBuffer bytes(DataType expected) {
+        require(expected);
+        return array.toByteBuffer(false).order(ByteOrder.nativeOrder());
+    }
+
+    private void require(DataType expected) {
+        if (array.getDataType() != expected) {
+            throw new IllegalStateException("Expected a tensor of " + expected + ", not " + array.getDataType());
+        }
+    }
+
+    @Override
+    public void close() {
+        array.close();
+    }
+
+    @Override
+    public String toString() {
+        return "Tensor" + Arrays.toString(shape());
+    }
+}

@@ -1,0 +1,96 @@
+package io.gptq4j.tensor;
+
+import ai.djl.Device;
+import ai.djl.engine.Engine;
+import ai.djl.engine.StandardCapabilities;
+import ai.djl.pytorch.engine.PtNDManager;
+import ai.djl.pytorch.jni.JniUtils;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * A session with libtorch on one device. Open it once, on the thread that computes: libtorch has its own threads, and
+ * calling it from several Java threads only makes them compete. Not thread-safe.
+ */
+public final class Torch implements AutoCloseable {
+    private static final Pattern CUDA = Pattern.compile("(?:cuda|gpu)(?::(\\d+))?");
+
+    private final Device device;
+    private final PtNDManager host;
+    private final Scope root;
+    private final Map<String, Script> scripts = new HashMap<>();
+
+    private Torch(Device device) {
+        this.device = device;
+        this.host = (PtNDManager) Engine.getEngine("PyTorch").newBaseManager(Device.cpu());
+        this.root = new Scope(this, (PtNDManager) Engine.getEngine("PyTorch").newBaseManager(device));
+    }
+
+    /**
+     * Starts libtorch, which takes about half a second, or three where its libraries are unpacked for the first time.
+     * Nothing is downloaded.
+     *
+     * @param device {@code auto} (a GPU where there is one), {@code cpu}, {@code cuda} or {@code cuda:N}
+     * @throws IllegalArgumentException if the name is none of these or there is no such device
+     */
+    public static Torch open(String device) {
+        // DJL would fetch natives and report usage to a server otherwise; all network traffic here is the hub client's.
+        System.setProperty("ai.djl.offline", "true");
+        Engine engine = Engine.getEngine("PyTorch");
+        // The profiling executor recompiles while it runs and its CUDA fuser is fragile; our kernels need neither.
+        JniUtils.setGraphExecutorOptimize(false);
+        return new Torch(resolve(engine, device));
+    }
+
+    private static Device resolve(Engine engine, String name) {
+        Matcher cuda = CUDA.matcher(name);
+        if (name.equals("cpu")) {
+            return Device.cpu();
+        } else if (name.equals("auto")) {
+            return engine.hasCapability(StandardCapabilities.CUDA) && engine.getGpuCount() > 0
+                    ? Device.gpu(0)
+                    : Device.cpu();
+        } else if (cuda.matches()) {
+            int index = cuda.group(1) == null ? 0 : Integer.parseInt(cuda.group(1));
+            if (!engine.hasCapability(StandardCapabilities.CUDA)) {
+                throw new IllegalArgumentException(
+                        "Device " + name + " is not there: this libtorch was built for the"
+                                + " CPU only. The README's GPU section says how to bring a CUDA build along; or use --device cpu.");
+            }
+            return Device.gpu(index);
+        }
+        throw new IllegalArgumentException("Unknown device '" + name + "': use auto, cpu or cuda:N");
+    }
+
+    /** {@code cpu} or {@code cuda:N}. */
+    public String device() {
+        return isGpu() ? "cuda:" + device.getDeviceId() : "cpu";
+    }
+
+    /** Whether the session computes on a GPU. */
+    public boolean isGpu() {
+        return device.isGpu();
+    }
+
+    /** A fresh scope on the session's device. */
+    public Scope scope() {
+        return root.child();
+    }
+
+    PtNDManager hostManager() {
+        return host;
+    }
+
+    Script script(String name) {
+        return scripts.computeIfAbsent(name, Script::load);
+    }
+
+    @Override
+    public void close() {
+        scripts.values().forEach(Script::close);
+        root.close();
+        host.close();
+    }
+}
