@@ -58,7 +58,7 @@ class GptqSolverTest {
     }
 
     private static GptqOptions options(int bits, int group, boolean actOrder, boolean staticGroups) {
-        return new GptqOptions(bits, group, true, actOrder, staticGroups, 0.01, 0, 128, false);
+        return new GptqOptions(bits, group, true, actOrder, staticGroups, 0.01, 0, 128, false, false);
     }
 
     @ParameterizedTest(name = "{0} bits, sym {1}, blocksize {2}, seed 7")
@@ -252,7 +252,7 @@ class GptqSolverTest {
         for (int i = 0; i < x.length; i++) {
             x[i] = 1e4f * (1 + i / in % 7);
         }
-        GptqOptions faint = new GptqOptions(4, 64, true, true, true, 1e-9, 0, 128, false);
+        GptqOptions faint = new GptqOptions(4, 64, true, true, true, 1e-9, 0, 128, false, false);
         try (Scope scope = torch.scope()) {
             GptqSolver.Solution solution = solve(scope, faint, x, gaussians(15, 32 * in), in);
             assertThat(solution.dampPercent()).isGreaterThan(1e-9).isLessThan(1);

@@ -178,7 +178,10 @@ class ModelFamiliesTest {
     @Test
     void namesATensorWithNaN() throws Exception {
         TinyCheckpoint tiny = TinyCheckpoint.of(llama(), 6);
-        tiny.tensors().get("model.layers.0.self_attn.q_proj.weight")[7] = Float.NaN;
+        tiny.tensors().computeIfPresent("model.layers.0.self_attn.q_proj.weight", (name, data) -> {
+            data[7] = Float.NaN;
+            return data;
+        });
         tiny.write(directory);
         assertThatThrownBy(() -> logits(directory, FloatType.FLOAT32))
                 .isInstanceOf(CheckpointException.class)

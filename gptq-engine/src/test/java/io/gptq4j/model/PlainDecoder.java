@@ -1,11 +1,13 @@
 package io.gptq4j.model;
 
 import java.util.Map;
+import org.jspecify.annotations.NullUnmarked;
 
 /**
  * The models' published definitions, loop by loop in double precision: an independent restatement against which the
  * tensor code is checked. It reads config.json itself and shares nothing with the families but tensor names.
  */
+@NullUnmarked // absent tensors and keys are nulls here, as in the loops of a sketch
 final class PlainDecoder {
     private final Map<String, Object> config;
     private final Map<String, float[]> tensors;
