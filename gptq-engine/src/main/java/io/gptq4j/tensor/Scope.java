@@ -1,6 +1,7 @@
 package io.gptq4j.tensor;
 
 import ai.djl.engine.EngineException;
+import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.pytorch.engine.PtNDArray;
@@ -15,15 +16,13 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
  * Owns tensors: closing a scope frees every tensor made in it and not moved elsewhere, and all its child scopes. One
  * scope per block, and a child per step inside, bounds the memory of a run. Not thread-safe.
  */
 public final class Scope implements AutoCloseable {
-    /** Bytes moved per read when a tensor is filled; buffers over libtorch's memory cannot exceed 2 GiB. */
-    private static final long CHUNK = 1L << 28;
-
     private final Torch torch;
     private final PtNDManager manager;
 
@@ -41,24 +40,19 @@ public final class Scope implements AutoCloseable {
         return new Scope(torch, (PtNDManager) manager.newSubManager());
     }
 
-    /** The session this scope belongs to. */
-    public Torch torch() {
-        return torch;
-    }
-
     /** A float32 tensor with these elements, row-major. */
     public Tensor floats(float[] values, long... shape) {
-        return new Tensor((PtNDArray) manager.create(values, new Shape(shape)));
+        return allocate(() -> manager.create(values, new Shape(shape)));
     }
 
     /** An int64 tensor with these elements, row-major. */
     public Tensor longs(long[] values, long... shape) {
-        return new Tensor((PtNDArray) manager.create(values, new Shape(shape)));
+        return allocate(() -> manager.create(values, new Shape(shape)));
     }
 
     /** A float32 tensor of zeros. */
     public Tensor zeros(long... shape) {
-        return new Tensor((PtNDArray) manager.zeros(new Shape(shape), DataType.FLOAT32));
+        return allocate(() -> manager.zeros(new Shape(shape), DataType.FLOAT32));
     }
 
     /** A two-dimensional uint8 tensor with these rows, all of the same length. */
@@ -157,24 +151,32 @@ public final class Scope implements AutoCloseable {
 
     /** A uint8 tensor of {@code length} bytes that {@code filler} writes piece by piece, on the scope's device. */
     private <E extends Exception> Tensor fill(long length, Filler<E> filler) throws E {
-        PtNDArray host = torch.hostManager().create(new Shape(length), DataType.UINT8);
+        PtNDArray host = allocate(() -> torch.hostManager().create(new Shape(length), DataType.UINT8))
+                .array();
         boolean filled = false;
         try {
-            for (long offset = 0; offset < length; offset += CHUNK) {
-                long end = Math.min(length, offset + CHUNK);
+            for (long offset = 0; offset < length; offset += torch.chunk()) {
+                long end = Math.min(length, offset + torch.chunk());
                 // A view of this part: a buffer over the whole tensor could exceed 2 GiB.
                 try (PtNDArray part = (PtNDArray) host.get(offset + ":" + end)) {
                     filler.fill(offset, part.toByteBuffer(true).order(ByteOrder.nativeOrder()));
                 }
             }
-            PtNDArray placed = host.toDevice(manager.getDevice(), false);
-            placed.attach(manager);
-            filled = placed == host;
-            return new Tensor(placed);
+            Tensor placed = allocate(() -> host.toDevice(manager.getDevice(), false));
+            filled = placed.array() == host;
+            return placed.moveTo(this);
         } finally {
             if (!filled) {
                 host.close();
             }
+        }
+    }
+
+    private static Tensor allocate(Supplier<NDArray> allocation) {
+        try {
+            return new Tensor((PtNDArray) allocation.get());
+        } catch (EngineException e) {
+            throw TorchException.of(e);
         }
     }
 

@@ -17,13 +17,18 @@ import java.util.regex.Pattern;
 public final class Torch implements AutoCloseable {
     private static final Pattern CUDA = Pattern.compile("(?:cuda|gpu)(?::(\\d+))?");
 
+    /** Bytes moved per read when a tensor is filled; buffers over libtorch's memory cannot exceed 2 GiB. */
+    private static final long CHUNK = 1L << 28;
+
     private final Device device;
+    private final long chunk;
     private final PtNDManager host;
     private final Scope root;
     private final Map<String, Script> scripts = new HashMap<>();
 
-    private Torch(Device device) {
+    private Torch(Device device, long chunk) {
         this.device = device;
+        this.chunk = chunk;
         this.host = (PtNDManager) Engine.getEngine("PyTorch").newBaseManager(Device.cpu());
         this.root = new Scope(this, (PtNDManager) Engine.getEngine("PyTorch").newBaseManager(device));
     }
@@ -36,12 +41,17 @@ public final class Torch implements AutoCloseable {
      * @throws IllegalArgumentException if the name is none of these or there is no such device
      */
     public static Torch open(String device) {
+        return open(device, CHUNK);
+    }
+
+    /** The same with tensors filled {@code chunk} bytes at a time. */
+    static Torch open(String device, long chunk) {
         // DJL would fetch natives and report usage to a server otherwise; all network traffic here is the hub client's.
         System.setProperty("ai.djl.offline", "true");
         Engine engine = Engine.getEngine("PyTorch");
         // The profiling executor recompiles while it runs and its CUDA fuser is fragile; our kernels need neither.
         JniUtils.setGraphExecutorOptimize(false);
-        return new Torch(resolve(engine, device));
+        return new Torch(resolve(engine, device), chunk);
     }
 
     private static Device resolve(Engine engine, String name) {
@@ -53,13 +63,17 @@ public final class Torch implements AutoCloseable {
                     ? Device.gpu(0)
                     : Device.cpu();
         } else if (cuda.matches()) {
-            int index = cuda.group(1) == null ? 0 : Integer.parseInt(cuda.group(1));
             if (!engine.hasCapability(StandardCapabilities.CUDA)) {
                 throw new IllegalArgumentException(
                         "Device " + name + " is not there: this libtorch was built for the"
                                 + " CPU only. The README's GPU section says how to bring a CUDA build along; or use --device cpu.");
             }
-            return Device.gpu(index);
+            String index = cuda.group(1) == null ? "0" : cuda.group(1);
+            if (index.length() > 4 || Integer.parseInt(index) >= engine.getGpuCount()) {
+                throw new IllegalArgumentException("Device " + name + " is not there: this machine shows "
+                        + engine.getGpuCount() + " GPUs, counted from cuda:0");
+            }
+            return Device.gpu(Integer.parseInt(index));
         }
         throw new IllegalArgumentException("Unknown device '" + name + "': use auto, cpu or cuda:N");
     }
@@ -77,6 +91,10 @@ public final class Torch implements AutoCloseable {
     /** A fresh scope on the session's device. */
     public Scope scope() {
         return root.child();
+    }
+
+    long chunk() {
+        return chunk;
     }
 
     PtNDManager hostManager() {

@@ -11,9 +11,6 @@ class Decoder(Module):
   def reshaped(self: __torch__.Decoder, x: Tensor, shape: List[int]) -> Tensor:
     return torch.clone(torch.reshape(x, shape))
 
-  def as_type(self: __torch__.Decoder, x: Tensor, dtype: int) -> Tensor:
-    return torch.clone(x.to(dtype))
-
   # How many elements are NaN or infinite; 0-dimensional.
   def count_not_finite(self: __torch__.Decoder, x: Tensor) -> Tensor:
     return torch.sum(torch.logical_not(torch.isfinite(x))).to(4)
