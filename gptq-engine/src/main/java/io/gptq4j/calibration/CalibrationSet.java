@@ -1,8 +1,9 @@
 package io.gptq4j.calibration;
 
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.MappingIterator;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -31,8 +32,11 @@ public record CalibrationSet(int[][] windows, String source) {
     /** Tokens that one forward call of a part takes at a time. */
     private static final int TOKENS_PER_BATCH = 2048;
 
-    /** Text read per tokenizer call; it ends at a line's end, so that no word is cut. */
+    /** Text read per tokenizer call; it ends at a line's end where there is one, so that no word is cut. */
     private static final int PIECE = 1 << 18;
+
+    /** A line is cut at a space, or else anywhere, rather than held in memory beyond this. */
+    private static final int LONGEST_LINE = 8 * PIECE;
 
     /** The stream of tokens is cut off after this many times the tokens asked for, or a huge file would take hours. */
     private static final int OVERSAMPLING = 16;
@@ -72,6 +76,7 @@ public record CalibrationSet(int[][] windows, String source) {
      * @see #fromFile
      */
     public static CalibrationSet embedded(Tokenizer tokenizer, int samples, int seqlen, long seed) throws IOException {
+        requireSizes(samples, seqlen);
         try (InputStream in = Objects.requireNonNull(CalibrationSet.class.getResourceAsStream("default.txt"))) {
             String source = "the embedded calibration text";
             return sample(tokens(reader(in), source, tokenizer, samples, seqlen), source, samples, seqlen, seed);
@@ -83,34 +88,49 @@ public record CalibrationSet(int[][] windows, String source) {
      * are more than asked for, a seeded choice is taken, in their order. Rows of token ids are taken in order.
      *
      * @param file UTF-8 text; or {@code .jsonl} / {@code .json} with strings, objects with a "text", or token ids as
-     *     arrays or as objects with "input_ids"
+     *     arrays or as objects with "input_ids". A .json file is one array of such values, or holds one after the other.
+     *     Rows with fewer ids than {@code seqlen} are passed over, longer ones cut off; texts are passed over where there are rows
      * @param samples windows wanted; fewer are returned if the file has no more
      * @param seqlen tokens per window
      * @throws CalibrationException if the file is not what its name says, or is shorter than one window
+     * @throws IllegalArgumentException if {@code samples} is less than 1 or {@code seqlen} less than 2
      */
     public static CalibrationSet fromFile(Path file, Tokenizer tokenizer, int samples, int seqlen, long seed)
             throws IOException {
-        String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
+        requireSizes(samples, seqlen);
+        String source = file.toString();
+        if (Files.isDirectory(file)) {
+            throw new CalibrationException(source + " is a directory; expected a text, .jsonl or .json file");
+        }
+        String name = source.toLowerCase(Locale.ROOT);
+        boolean lines = name.endsWith(".jsonl");
         try (InputStream in = Files.newInputStream(file)) {
-            return name.endsWith(".jsonl") || name.endsWith(".json")
-                    ? fromJson(in, file.toString(), tokenizer, samples, seqlen, seed)
-                    : sample(
-                            tokens(reader(in), file.toString(), tokenizer, samples, seqlen),
-                            file.toString(),
-                            samples,
-                            seqlen,
-                            seed);
+            return lines || name.endsWith(".json")
+                    ? fromJson(in, lines, source, tokenizer, samples, seqlen, seed)
+                    : sample(tokens(reader(in), source, tokenizer, samples, seqlen), source, samples, seqlen, seed);
+        }
+    }
+
+    private static void requireSizes(int samples, int seqlen) {
+        if (samples < 1 || seqlen < 2) {
+            throw new IllegalArgumentException(
+                    "Calibration needs 1 window or more of 2 tokens or more, not " + samples + " windows of " + seqlen);
         }
     }
 
     private static CalibrationSet fromJson(
-            InputStream in, String source, Tokenizer tokenizer, int samples, int seqlen, long seed) throws IOException {
+            InputStream in, boolean lines, String source, Tokenizer tokenizer, int samples, int seqlen, long seed)
+            throws IOException {
         List<int[]> rows = new ArrayList<>();
         TokenStream stream = new TokenStream(limit(samples, seqlen));
         int tooShort = 0;
-        try (MappingIterator<JsonNode> values = JSON.readerFor(JsonNode.class).readValues(in)) {
-            for (int number = 1; values.hasNextValue() && rows.size() < samples && !stream.full(); number++) {
-                JsonNode value = values.nextValue();
+        try (JsonParser parser = JSON.createParser(in)) {
+            JsonToken token = parser.nextToken();
+            if (token == JsonToken.START_ARRAY && !lines) { // the file is one array of values
+                token = parser.nextToken();
+            }
+            for (int number = 1; token != null && token != JsonToken.END_ARRAY; number++) {
+                JsonNode value = JSON.readTree(parser);
                 JsonNode ids = value.isArray() ? value : value.path("input_ids");
                 JsonNode text = value.isTextual() ? value : value.path("text");
                 if (ids.isArray()) {
@@ -125,6 +145,7 @@ public record CalibrationSet(int[][] windows, String source) {
                     throw new CalibrationException(source + ": value " + number
                             + " is neither a text, an object with \"text\", nor token ids (\"input_ids\")");
                 }
+                token = rows.size() == samples || stream.full() ? null : parser.nextToken();
             }
         } catch (JsonProcessingException e) {
             throw new CalibrationException(
@@ -189,8 +210,8 @@ public record CalibrationSet(int[][] windows, String source) {
         try (text) {
             for (int count = text.read(buffer); count >= 0 && !stream.full(); count = text.read(buffer)) {
                 pending.append(buffer, 0, count);
-                int end = pending.lastIndexOf("\n") + 1;
-                if (pending.length() >= PIECE && end > 0) {
+                int end = pending.length() < PIECE ? 0 : pieceEnd(pending);
+                if (end > 0) {
                     stream.add(tokenizer.encode(pending.substring(0, end)));
                     pending.delete(0, end);
                 }
@@ -200,6 +221,17 @@ public record CalibrationSet(int[][] windows, String source) {
         }
         stream.add(tokenizer.encode(pending.toString()));
         return stream.toArray();
+    }
+
+    /** Where a piece of text to tokenize ends; 0 if more should be read first. */
+    private static int pieceEnd(StringBuilder text) {
+        int end = text.lastIndexOf("\n") + 1;
+        if (end > 0 || text.length() < LONGEST_LINE) {
+            return end;
+        }
+        int space = text.lastIndexOf(" "); // goes with the word after it, as tokenizers have it
+        int last = text.length() - 1;
+        return space > 0 ? space : Character.isHighSurrogate(text.charAt(last)) ? last : last + 1;
     }
 
     private static Reader reader(InputStream in) {
