@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Runs windows of text through a model, all of them through one block before the next is loaded, so that the memory
- * needed is one block and the hidden states.
+ * needed is one block or the output matrix, and the hidden states. Not thread-safe.
  */
 public final class Evaluator {
     /** Positions whose logits are brought to the heap at a time. */
@@ -46,10 +46,14 @@ public final class Evaluator {
      * @param tokens the whole text's token ids
      * @param window tokens per window
      * @param limit windows to score at most
-     * @throws IllegalArgumentException if the text is shorter than one window or the model cannot take the window
+     * @throws IllegalArgumentException if the text is shorter than one window, the model cannot take the window, or
+     *     {@code limit} is less than 1
      */
     public Perplexity perplexity(int[] tokens, int window, int limit) throws IOException {
         model.requireWindow(window);
+        if (limit < 1) {
+            throw new IllegalArgumentException("The number of windows to score must be positive, not " + limit);
+        }
         int count = Math.min(limit, tokens.length / window);
         if (count == 0) {
             throw new IllegalArgumentException("The text has only " + tokens.length
@@ -60,13 +64,14 @@ public final class Evaluator {
             windows[i] = Arrays.copyOfRange(tokens, i * window, (i + 1) * window);
         }
         double sum = 0;
-        try (Scope states = model.scope();
-                LanguageModel.Output output = model.output()) {
+        try (Scope states = model.scope()) {
             List<int[][]> batches = CalibrationSet.batches(windows);
             List<Tensor> hidden = run(states, batches);
-            for (int b = 0; b < batches.size(); b++) {
-                sum += Arrays.stream(output.logLikelihoods(hidden.get(b), batches.get(b)))
-                        .sum();
+            try (LanguageModel.Output output = model.output()) { // not sooner: it can be larger than a block
+                for (int b = 0; b < batches.size(); b++) {
+                    sum += Arrays.stream(output.logLikelihoods(hidden.get(b), batches.get(b)))
+                            .sum();
+                }
             }
         }
         long scored = (long) count * (window - 1);
@@ -83,15 +88,16 @@ public final class Evaluator {
     public double[] score(int[] tokens, @Nullable LogitSink logits) throws IOException {
         model.requireWindow(tokens.length);
         int[][] window = {tokens};
-        try (Scope states = model.scope();
-                LanguageModel.Output output = model.output()) {
+        try (Scope states = model.scope()) {
             Tensor hidden = run(states, List.<int[][]>of(window)).get(0);
-            if (logits != null) {
-                for (int start = 0; start < tokens.length; start += LOGIT_ROWS) {
-                    logits.accept(output.logits(hidden, start, Math.min(tokens.length, start + LOGIT_ROWS)));
+            try (LanguageModel.Output output = model.output()) {
+                if (logits != null) {
+                    for (int start = 0; start < tokens.length; start += LOGIT_ROWS) {
+                        logits.accept(output.logits(hidden, start, Math.min(tokens.length, start + LOGIT_ROWS)));
+                    }
                 }
+                return output.logLikelihoods(hidden, window);
             }
-            return output.logLikelihoods(hidden, window);
         }
     }
 

@@ -34,6 +34,10 @@ final class PositionTables {
                 float[] plain = step.call("decoder", "inverse_frequencies", step.zeros(1), rotary.theta(), dim)
                         .toFloats();
                 float[] scaled = rotary.scaling().apply(plain);
+                if (rotation != null) {
+                    rotation.cos.close();
+                    rotation.sin.close();
+                }
                 List<Tensor> tables = scope.callAll(
                         "decoder", "rotary_tables", step.floats(scaled, scaled.length), length, 1.0, type);
                 rotation = new Rotation(tables.get(0), tables.get(1));
