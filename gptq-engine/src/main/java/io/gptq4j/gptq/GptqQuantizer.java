@@ -8,6 +8,7 @@ import io.gptq4j.model.DecoderBlock;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.ModuleGroup;
 import io.gptq4j.model.Stage;
+import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import java.io.IOException;
@@ -132,7 +133,9 @@ public final class GptqQuantizer {
             } catch (ArithmeticException e) {
                 throw new CheckpointException(
                         "Block " + layer + ", " + modules.get(0).name() + ": " + e.getMessage() + " in " + model.type()
-                                + "; try --dtype float32",
+                                + (model.type() == FloatType.FLOAT32
+                                        ? "; weights before it are out of range, so check the checkpoint"
+                                        : "; try --dtype float32"),
                         e);
             }
             double seconds = (System.nanoTime() - start) / 1e9;

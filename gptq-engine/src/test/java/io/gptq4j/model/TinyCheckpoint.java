@@ -38,7 +38,7 @@ public record TinyCheckpoint(ModelConfig config, Architecture architecture, Map<
         return new TinyCheckpoint(config, architecture, tensors);
     }
 
-    /** Writes config.json and one float32 safetensors file. */
+    /** Writes config.json and one float32 safetensors file; tensors the architecture does not know are flat. */
     public Path write(Path directory) throws IOException {
         return write(directory, name -> name);
     }
@@ -48,11 +48,9 @@ public record TinyCheckpoint(ModelConfig config, Architecture architecture, Map<
         Files.createDirectories(directory);
         new ObjectMapper().writeValue(directory.resolve("config.json").toFile(), config.values());
         List<TensorInfo> infos = new ArrayList<>();
-        architecture.tensors().forEach((name, shape) -> {
-            if (tensors.containsKey(name)) {
-                infos.add(new TensorInfo(rename.apply(name), DType.F32, shape));
-            }
-        });
+        Map<String, List<Long>> shapes = architecture.tensors();
+        tensors.forEach((name, data) -> infos.add(
+                new TensorInfo(rename.apply(name), DType.F32, shapes.getOrDefault(name, List.of((long) data.length)))));
         Path file = directory.resolve("model.safetensors");
         try (SafetensorsWriter writer = SafetensorsWriter.create(file, infos, Map.of("format", "pt"))) {
             for (Map.Entry<String, float[]> tensor : tensors.entrySet()) {

@@ -1,0 +1,356 @@
+package io.gptq4j.gptq;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.gptq4j.calibration.CalibrationSet;
+import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.format.QuantizedLinear;
+import io.gptq4j.model.Architecture.Linear;
+import io.gptq4j.model.DecoderBlock;
+import io.gptq4j.model.LanguageModel;
+import io.gptq4j.model.ModuleGroup;
+import io.gptq4j.model.Stage;
+import io.gptq4j.model.TinyCheckpoint;
+import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.LiveTensors;
+import io.gptq4j.tensor.Scope;
+import io.gptq4j.tensor.Tensor;
+import io.gptq4j.tensor.Torch;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class GptqQuantizerTest {
+    private static Torch torch;
+
+    @TempDir
+    private Path directory;
+
+    @BeforeAll
+    static void open() {
+        torch = Torch.open("cpu");
+    }
+
+    @AfterAll
+    static void close() {
+        torch.close();
+    }
+
+    /**
+     * The definition of a run, from its result: a float model that holds the de-quantized weights everywhere has, before
+     * each module group, the very input that the group was calibrated on.
+     */
+    @ParameterizedTest(
+            name = "{0} in {1}: {2} bits, group {3}, sym {4}, act-order {5}, static {6}, blocksize {7}, seed 1")
+    @CsvSource({
+        "llama, FLOAT32,  4,  32, true,  true,  true,  128",
+        "llama, BFLOAT16, 3,  96, false, true,  true,  40",
+        "llama, FLOAT16,  4,  48, true,  true,  true,  128",
+        "opt,   FLOAT32,  2,  16, true,  false, false, 128",
+        "opt,   FLOAT32,  8,  -1, false, true,  false, 7",
+        "opt,   BFLOAT16, 4,   8, true,  true,  false, 64",
+        "bloom, FLOAT32,  4,  96, true,  true,  false, 100",
+        "bloom, BFLOAT16, 4,  32, false, false, true,  500",
+    })
+    void solvesEachGroupOnWhatTheQuantizedModulesBeforeItCompute(
+            String family,
+            FloatType type,
+            int bits,
+            int group,
+            boolean sym,
+            boolean actOrder,
+            boolean fixed,
+            int blocksize)
+            throws Exception {
+        GptqOptions options = TinyModels.options(bits, group, sym, actOrder, fixed, blocksize);
+        TinyCheckpoint tiny = TinyCheckpoint.of(TinyModels.config(family), 1);
+        Map<String, QuantizedLinear> solved = new LinkedHashMap<>();
+        TinyModels.quantize(torch, tiny.write(directory.resolve("float")), options, type)
+                .forEach(linear -> solved.put(linear.name(), linear));
+
+        TinyCheckpoint replaced = new TinyCheckpoint(tiny.config(), tiny.architecture(), new LinkedHashMap<>());
+        replaced.tensors().putAll(tiny.tensors());
+        solved.forEach((name, linear) -> replaced.tensors().put(name + ".weight", dequantized(linear)));
+        try (Checkpoint originals = Checkpoint.open(directory.resolve("float"));
+                LanguageModel original = TinyModels.open(torch, originals, type);
+                Checkpoint checkpoint = Checkpoint.open(replaced.write(directory.resolve("replaced")));
+                LanguageModel model = TinyModels.open(torch, checkpoint, type);
+                Scope scope = model.scope()) {
+            List<Tensor> hidden = new ArrayList<>();
+            try (LanguageModel.Embedder embedder = model.embedder()) {
+                for (int[][] batch : TinyModels.windows(5).batches()) {
+                    hidden.add(embedder.embed(scope, batch));
+                }
+            }
+            for (int layer = 0; layer < 2; layer++) {
+                DecoderBlock block = model.block(scope, layer);
+                DecoderBlock source = original.block(scope, layer);
+                List<DecoderBlock.State> at =
+                        hidden.stream().map(x -> block.begin(scope, x)).toList();
+                for (ModuleGroup modules : model.architecture().moduleGroups()) {
+                    if (modules.stage() != Stage.ATTENTION_IN) {
+                        at = at.stream()
+                                .map(state -> block.advance(scope, modules.stage(), state))
+                                .toList();
+                    }
+                    Hessian hessian =
+                            new Hessian(scope, modules.modules().get(0).in());
+                    at.forEach(state -> hessian.add(state.x()));
+                    assertThat(hessian.tokens()).isEqualTo(90 * 24);
+                    for (Linear module : modules.modules()) { // one by one: rows do not depend on each other
+                        String name = source.path(module);
+                        QuantizedLinear expected = new GptqSolver(options)
+                                .solve(
+                                        scope,
+                                        hessian,
+                                        List.of(new GptqSolver.Module(name, source.weight(module))),
+                                        type)
+                                .modules()
+                                .get(0)
+                                .linear();
+                        assertSame(Objects.requireNonNull(solved.get(name), name), expected);
+                    }
+                }
+                hidden = at.stream().map(state -> block.finish(scope, state)).toList();
+            }
+        }
+        assertThat(LiveTensors.count(torch)).isZero();
+    }
+
+    private static void assertSame(QuantizedLinear actual, QuantizedLinear expected) {
+        assertThat(actual.bits()).isEqualTo(expected.bits());
+        assertThat(actual.groupSize()).isEqualTo(expected.groupSize());
+        assertThat(actual.scales()).as(expected.name()).isDeepEqualTo(expected.scales());
+        assertThat(actual.zeros()).as(expected.name()).isDeepEqualTo(expected.zeros());
+        assertThat(actual.gIdx()).as(expected.name()).isEqualTo(expected.gIdx());
+        int differing = 0;
+        for (int o = 0; o < actual.outFeatures(); o++) {
+            for (int i = 0; i < actual.inFeatures(); i++) {
+                differing += actual.codes()[o][i] == expected.codes()[o][i] ? 0 : 1;
+            }
+        }
+        // A matrix product over other rows may sum in another order, and a last bit tip a code and those after it.
+        assertThat(differing)
+                .as("differing codes of " + expected.name())
+                .isLessThanOrEqualTo(actual.outFeatures() * actual.inFeatures() / 200);
+    }
+
+    /** scale * (code - zero), row-major [out, in], by the format's definition. */
+    private static float[] dequantized(QuantizedLinear linear) {
+        int in = linear.inFeatures();
+        float[] weight = new float[linear.outFeatures() * in];
+        for (int o = 0; o < linear.outFeatures(); o++) {
+            for (int i = 0; i < in; i++) {
+                int group = linear.gIdx()[i];
+                int code = Byte.toUnsignedInt(linear.codes()[o][i]) - Byte.toUnsignedInt(linear.zeros()[group][o]);
+                short half = linear.scales()[group][o];
+                int exponent = half >> 10 & 31;
+                int fraction = half & 1023;
+                float scale = exponent == 0
+                        ? Math.scalb((float) fraction, -24)
+                        : Math.scalb((float) (1024 + fraction), exponent - 25);
+                assertThat(half).as("scales are positive").isPositive();
+                weight[o * in + i] = scale * code;
+            }
+        }
+        return weight;
+    }
+
+    @Test
+    void handsModulesOverInTheOrderOfTheSolvesAndTellsTheListener() throws Exception {
+        List<String> heard = new ArrayList<>();
+        List<ModuleReport> reports;
+        try (Checkpoint checkpoint = Checkpoint.open(TinyModels.write(directory, TinyModels.config("llama"), 2));
+                LanguageModel model = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
+            GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
+            reports = new GptqQuantizer(model, QuantizationPlan.of(model.architecture(), options))
+                    .run(
+                            TinyModels.windows(5),
+                            linear -> heard.add("sink " + linear.name()),
+                            new QuantizationListener() {
+                                @Override
+                                public void blockStarted(int block, int blocks) {
+                                    heard.add("started " + block + " of " + blocks);
+                                }
+
+                                @Override
+                                public void moduleQuantized(ModuleReport report) {
+                                    heard.add("heard " + report.module());
+                                }
+
+                                @Override
+                                public void blockFinished(int block, int blocks) {
+                                    heard.add("finished " + block + " of " + blocks);
+                                }
+                            });
+        }
+        List<String> expected = new ArrayList<>();
+        List<String> modules = new ArrayList<>();
+        for (int block = 0; block < 2; block++) {
+            expected.add("started " + block + " of 2");
+            for (String module : List.of(
+                    "self_attn.q_proj",
+                    "self_attn.k_proj",
+                    "self_attn.v_proj",
+                    "self_attn.o_proj",
+                    "mlp.gate_proj",
+                    "mlp.up_proj",
+                    "mlp.down_proj")) {
+                String path = "model.layers." + block + "." + module;
+                modules.add(path);
+                expected.add("sink " + path);
+                expected.add("heard " + path);
+            }
+            expected.add("finished " + block + " of 2");
+        }
+        assertThat(heard).isEqualTo(expected);
+        assertThat(reports).extracting(ModuleReport::module).isEqualTo(modules);
+        assertThat(reports).allSatisfy(report -> {
+            assertThat(report.tokens()).isEqualTo(90 * 24);
+            assertThat(report.loss()).isPositive().isFinite();
+            assertThat(report.dampPercent()).isEqualTo(0.01);
+            assertThat(report.deadColumns()).isZero();
+            assertThat(report.seconds()).isNotNegative();
+        });
+        assertThat(reports).extracting(ModuleReport::block).containsOnly(0, 1).isSorted();
+    }
+
+    @Test
+    void givesTheSameCodesEachTime() throws Exception {
+        GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
+        Path model = TinyModels.write(directory, TinyModels.config("opt"), 3);
+        List<QuantizedLinear> first = TinyModels.quantize(torch, model, options, FloatType.FLOAT32);
+        List<QuantizedLinear> second = TinyModels.quantize(torch, model, options, FloatType.FLOAT32);
+        assertThat(second).hasSameSizeAs(first);
+        for (int i = 0; i < first.size(); i++) {
+            assertThat(second.get(i).codes()).isDeepEqualTo(first.get(i).codes());
+            assertThat(second.get(i).scales()).isDeepEqualTo(first.get(i).scales());
+        }
+    }
+
+    @Test
+    void leavesModulesOutThatCannotBePacked() throws Exception {
+        // Two key heads of 24 make k and v 48 wide.
+        Path model = TinyModels.write(directory, TinyModels.config("llama", "num_key_value_heads", 2), 4);
+        List<QuantizedLinear> modules =
+                TinyModels.quantize(torch, model, TinyModels.options(4, 32, true, true, true, 128), FloatType.FLOAT32);
+        assertThat(modules)
+                .extracting(QuantizedLinear::name)
+                .hasSize(10)
+                .contains("model.layers.0.self_attn.q_proj")
+                .noneMatch(name -> name.contains("k_proj") || name.contains("v_proj"));
+    }
+
+    @Test
+    void runsOverOneWindowShorterThanTheInputsAreWide() throws Exception {
+        CalibrationSet one = new CalibrationSet(new int[][] {{3, 1, 4, 1, 5}}, "one window");
+        try (Checkpoint checkpoint = Checkpoint.open(TinyModels.write(directory, TinyModels.config("bloom"), 5));
+                LanguageModel model = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
+            GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
+            List<ModuleReport> reports = new GptqQuantizer(model, QuantizationPlan.of(model.architecture(), options))
+                    .run(one, linear -> {}, QuantizationListener.SILENT);
+            assertThat(reports).hasSize(8).allMatch(report -> report.tokens() == 5 && Double.isFinite(report.loss()));
+        }
+    }
+
+    @Test
+    void namesBlockAndModuleWhoseInputOverflowsInHalfPrecision() throws Exception {
+        TinyCheckpoint tiny = TinyCheckpoint.of(TinyModels.config("llama"), 6);
+        tiny.tensors().computeIfPresent("model.layers.1.mlp.up_proj.weight", (name, data) -> {
+            for (int i = 0; i < data.length; i++) {
+                data[i] *= 5e4f; // still finite in float16, but not what it computes
+            }
+            return data;
+        });
+        tiny.write(directory);
+        GptqOptions options = TinyModels.options(8, 32, true, true, true, 128);
+        assertThatThrownBy(() -> TinyModels.quantize(torch, directory, options, FloatType.FLOAT16))
+                .isInstanceOf(CheckpointException.class)
+                .hasMessageStartingWith("Block 1, model.layers.1.mlp.down_proj: its input holds NaN or infinite values")
+                .hasMessageEndingWith("in float16; try --dtype float32");
+        assertThat(LiveTensors.count(torch)).isZero();
+    }
+
+    @Test
+    void doesNotAdviseFloat32WhereItIsUsed() throws Exception {
+        TinyCheckpoint tiny = TinyCheckpoint.of(TinyModels.config("llama"), 7);
+        tiny.tensors().computeIfPresent("model.layers.0.post_attention_layernorm.weight", (name, data) -> {
+            data[17] = 1e30f; // its square is beyond float32
+            return data;
+        });
+        tiny.write(directory);
+        GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
+        assertThatThrownBy(() -> TinyModels.quantize(torch, directory, options, FloatType.FLOAT32))
+                .isInstanceOf(CheckpointException.class)
+                .hasMessageStartingWith("Block 0, model.layers.0.mlp.gate_proj: ")
+                .hasMessageContaining("input channel 17")
+                .hasMessageNotContaining("--dtype");
+    }
+
+    @Test
+    void holdsNoMoreInTheLastBlockThanInTheFirst() throws Exception {
+        List<Integer> held = new ArrayList<>();
+        try (Checkpoint checkpoint = Checkpoint.open(
+                        TinyModels.write(directory, TinyModels.config("llama", "num_hidden_layers", 4), 8));
+                LanguageModel model = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
+            GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
+            new GptqQuantizer(model, QuantizationPlan.of(model.architecture(), options))
+                    .run(TinyModels.windows(5), linear -> {}, new QuantizationListener() {
+                        @Override
+                        public void blockFinished(int block, int blocks) {
+                            held.add(LiveTensors.count(torch));
+                        }
+                    });
+            // Two batches of hidden states, and the rotary tables that the model keeps.
+            assertThat(held).containsExactly(4, 4, 4, 4);
+            assertThat(LiveTensors.count(torch)).isEqualTo(2);
+        }
+        assertThat(LiveTensors.count(torch)).isZero();
+    }
+
+    @Test
+    void givesBackAllMemoryWhenTheSinkFails() throws Exception {
+        try (Checkpoint checkpoint = Checkpoint.open(TinyModels.write(directory, TinyModels.config("opt"), 9));
+                LanguageModel model = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
+            GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
+            GptqQuantizer quantizer = new GptqQuantizer(model, QuantizationPlan.of(model.architecture(), options));
+            assertThatThrownBy(() -> quantizer.run(
+                            TinyModels.windows(5),
+                            linear -> {
+                                throw new IOException("disk full");
+                            },
+                            QuantizationListener.SILENT))
+                    .isInstanceOf(IOException.class)
+                    .hasMessage("disk full");
+            assertThat(LiveTensors.count(torch)).isZero();
+        }
+    }
+
+    @Test
+    void refusesWindowsLongerThanTheModelTakes() throws Exception {
+        CalibrationSet windows = new CalibrationSet(
+                new int[][] {IntStream.range(0, 65).map(i -> i % 64).toArray()}, "65 tokens");
+        try (Checkpoint checkpoint = Checkpoint.open(TinyModels.write(directory, TinyModels.config("opt"), 10));
+                LanguageModel model = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
+            QuantizationPlan plan =
+                    QuantizationPlan.of(model.architecture(), TinyModels.options(4, 32, true, true, true, 128));
+            assertThatThrownBy(() ->
+                            new GptqQuantizer(model, plan).run(windows, linear -> {}, QuantizationListener.SILENT))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("A window of 65 tokens does not fit this model: it takes 2 to 64");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+package io.gptq4j.gptq;
+
+import io.gptq4j.calibration.CalibrationSet;
+import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.format.QuantizedLinear;
+import io.gptq4j.model.LanguageModel;
+import io.gptq4j.model.TinyCheckpoint;
+import io.gptq4j.model.families.ModelFamilies;
+import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.Torch;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+
+/** Models of two blocks, small enough to be quantized in a moment; all inputs are 96, 192 or 384 wide. */
+final class TinyModels {
+    private TinyModels() {}
+
+    static Map<String, Object> config(String family, Object... changes) {
+        Map<String, Object> config = new LinkedHashMap<>();
+        config.put("model_type", family);
+        config.put("hidden_size", 96);
+        config.put("num_attention_heads", 4);
+        config.put("vocab_size", 64);
+        if (family.equals("bloom")) {
+            config.put("n_head", 4);
+            config.put("n_layer", 2);
+        } else {
+            config.put("num_hidden_layers", 2);
+            config.put(family.equals("opt") ? "ffn_dim" : "intermediate_size", 192);
+            config.put("max_position_embeddings", 64);
+        }
+        for (int i = 0; i < changes.length; i += 2) {
+            config.put((String) changes[i], changes[i + 1]);
+        }
+        return config;
+    }
+
+    /** Seeded random windows: 90 of 24 tokens, which fill one batch and part of another. */
+    static CalibrationSet windows(long seed) {
+        Random random = new Random(seed);
+        int[][] windows = new int[90][24];
+        for (int[] window : windows) {
+            for (int t = 0; t < window.length; t++) {
+                window[t] = random.nextInt(64);
+            }
+        }
+        return new CalibrationSet(windows, "seed " + seed);
+    }
+
+    static GptqOptions options(int bits, int group, boolean sym, boolean actOrder, boolean fixed, int blocksize) {
+        return new GptqOptions(bits, group, sym, actOrder, fixed, 0.01, 0, blocksize, fixed, false);
+    }
+
+    /** Every module of the model at {@code directory}, quantized. */
+    static List<QuantizedLinear> quantize(Torch torch, Path directory, GptqOptions options, FloatType type)
+            throws Exception {
+        List<QuantizedLinear> modules = new ArrayList<>();
+        try (Checkpoint checkpoint = Checkpoint.open(directory);
+                LanguageModel model = open(torch, checkpoint, type)) {
+            new GptqQuantizer(model, QuantizationPlan.of(model.architecture(), options))
+                    .run(windows(5), modules::add, QuantizationListener.SILENT);
+        }
+        return modules;
+    }
+
+    static LanguageModel open(Torch torch, Checkpoint checkpoint, FloatType type) throws Exception {
+        return LanguageModel.open(torch, checkpoint, ModelFamilies.architecture(checkpoint.config()), type);
+    }
+
+    static Path write(Path directory, Map<String, Object> config, long seed) throws Exception {
+        return TinyCheckpoint.of(config, seed).write(directory);
+    }
+}
