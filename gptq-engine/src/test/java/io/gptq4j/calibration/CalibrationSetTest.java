@@ -210,7 +210,7 @@ class CalibrationSetTest {
 
     @Test
     void cutsOneEndlessLineAtItsSpaces() throws Exception {
-        int words = 3_000_000; // 9 MB: more than is ever held as one line
+        int words = 800_000; // 2.4 MB: more than is ever held as one line
         Path text = file("line.txt", " th".repeat(words));
         int[] piece = tokenizer.encode(" th th");
         assertThat(piece).hasSize(2);
@@ -221,9 +221,9 @@ class CalibrationSetTest {
     @Test
     void readsTextPieceByPieceAsIfItWereOne() throws Exception {
         String line = "The house stood on a hill.\n"; // 8 tokens
-        Path text = file("long.txt", line.repeat(40_000)); // 1 MB, several pieces
-        CalibrationSet set = read(text, 40_000, 8, 0);
-        assertThat(set.windows()).hasDimensions(40_000, 8);
+        Path text = file("long.txt", line.repeat(25_000)); // 675 KB, several pieces
+        CalibrationSet set = read(text, 25_000, 8, 0);
+        assertThat(set.windows()).hasDimensions(25_000, 8);
         for (int[] window : set.windows()) {
             assertThat(window).isEqualTo(new int[] {596, 713, 1839, 347, 261, 3159, 16, 201});
         }
