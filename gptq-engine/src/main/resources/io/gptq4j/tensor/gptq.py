@@ -71,8 +71,8 @@ class Gptq(Module):
     return torch.clamp(torch.add(torch.round(torch.div(w, scale)), zero), 0, maxq)
 
   # Scale and zero point [rows] for the weights w [rows, g]. With exponent > 0, the best of 80 shrunken ranges by
-  # sum |w - q|^exponent * importance; importance [g] is all ones for the plain search.
-  def grid(self: __torch__.Gptq, w: Tensor, importance: Tensor, maxq: int, sym: bool, exponent: float, reference: bool) -> Tuple[Tensor, Tensor]:
+  # sum |w - q|^exponent.
+  def grid(self: __torch__.Gptq, w: Tensor, maxq: int, sym: bool, exponent: float, reference: bool) -> Tuple[Tensor, Tensor]:
     low = torch.clamp(torch.amin(w, [1]), None, 0.)
     high = torch.clamp(torch.amax(w, [1]), 0., None)
     if sym:
@@ -94,7 +94,7 @@ class Gptq(Module):
         s1 = torch.unsqueeze(s, 1)
         z1 = torch.unsqueeze(z, 1)
         q = torch.mul(s1, torch.sub(self.codes(w, s1, z1, maxq), z1))
-        error = torch.sum(torch.mul(torch.pow(torch.abs(torch.sub(q, w)), exponent), importance), [1])
+        error = torch.sum(torch.pow(torch.abs(torch.sub(q, w)), exponent), [1])
         better = torch.lt(error, best)
         best = torch.where(better, error, best)
         scale = torch.where(better, s, scale)
@@ -102,14 +102,14 @@ class Gptq(Module):
     return (scale, zero)
 
   # The grids of all groups of W^T [n, rows], in column order: scale and zero, both [G, rows].
-  def grids(self: __torch__.Gptq, Wt: Tensor, importance: Tensor, group: int, maxq: int, sym: bool, exponent: float, reference: bool) -> Tuple[Tensor, Tensor]:
+  def grids(self: __torch__.Gptq, Wt: Tensor, group: int, maxq: int, sym: bool, exponent: float, reference: bool) -> Tuple[Tensor, Tensor]:
     n = torch.size(Wt, 0)
     scales = annotate(List[Tensor], [])
     zeros = annotate(List[Tensor], [])
     for start in range(0, n, group):
       end = min(start + group, n)
       w = torch.contiguous(torch.t(Wt[start:end]))
-      s, z = self.grid(w, importance[start:end], maxq, sym, exponent, reference)
+      s, z = self.grid(w, maxq, sym, exponent, reference)
       _0 = torch.append(scales, s)
       _1 = torch.append(zeros, z)
     return (torch.stack(scales), torch.stack(zeros))
@@ -121,7 +121,6 @@ class Gptq(Module):
     n = torch.size(Wt, 0)
     rows = torch.size(Wt, 1)
     codes = torch.empty([n, rows], dtype=0, device=Wt.device)
-    ones = torch.ones([max(refresh, 1)], dtype=6, device=Wt.device)
     loss = torch.zeros([], dtype=7, device=Wt.device)
     buffer = torch.empty([min(blocksize, n), rows], dtype=6, device=Wt.device)
     for i1 in range(0, n, blocksize):
@@ -136,7 +135,7 @@ class Gptq(Module):
         if refresh > 0:
           if i % refresh == 0:
             members = torch.contiguous(torch.t(Wt[i:min(i + refresh, n)]))
-            s0, z0 = self.grid(members, ones[0:torch.size(members, 1)], maxq, sym, exponent, reference)
+            s0, z0 = self.grid(members, maxq, sym, exponent, reference)
             _0 = torch.copy_(torch.select(scale, 0, g), s0)
             _1 = torch.copy_(torch.select(zero, 0, g), z0)
         s = torch.select(scale, 0, g)
@@ -169,11 +168,6 @@ class Gptq(Module):
 
   def as_floats(self: __torch__.Gptq, x: Tensor) -> Tensor:
     return x.to(6)
-
-  # What an error in each column costs, 1 / U_ii^2, [n], relative to the mean.
-  def importance(self: __torch__.Gptq, U: Tensor) -> Tensor:
-    cost = torch.pow(torch.diagonal(U), -2.)
-    return torch.div(cost, torch.mean(cost))
 
   # Lines of x reordered; the inverse permutation undoes it.
   def reordered(self: __torch__.Gptq, x: Tensor, order: Tensor) -> Tensor:
