@@ -212,7 +212,9 @@ final class QuantizeCommand implements Callable<Integer> {
     private GptqOptions gptqOptions() {
         boolean actOrder = descAct == null || descAct;
         boolean fixedGroups = staticGroups == null ? descAct == null : staticGroups;
-        return new GptqOptions(bits, groupSize, sym, actOrder, fixedGroups, dampPercent, mse, blocksize, reference);
+        boolean hessianGrid = (fixedGroups || groupSize == -1) && mse == 0 && !reference;
+        return new GptqOptions(
+                bits, groupSize, sym, actOrder, fixedGroups, dampPercent, mse, blocksize, hessianGrid, reference);
     }
 
     private CalibrationSet windows(Checkpoint checkpoint, Architecture architecture) throws IOException {

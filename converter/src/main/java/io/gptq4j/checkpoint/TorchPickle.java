@@ -323,7 +323,8 @@ final class TorchPickle {
         long value = 0;
         for (int i = 0; i < length; i++) {
             byte next = in.get();
-            value = i == length - 1 ? value | (long) next << 8 * i : value | (long) Byte.toUnsignedInt(next) << 8 * i;
+            long digit = i == length - 1 ? next : Byte.toUnsignedInt(next); // the last one has the sign
+            value |= digit << (8 * i);
         }
         return value;
     }

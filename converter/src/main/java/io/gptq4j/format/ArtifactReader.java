@@ -18,7 +18,7 @@ import java.util.TreeSet;
  *
  * <p>More lenient than kernels: scales may be F16, BF16 or F32 (see {@link #read}); dimensions need not be multiples of
  * 32 as long as they fill whole words; without a {@code g_idx}, input i belongs to group i / groupSize, as AutoGPTQ's
- * oldest files mean it, although TGI refuses them.
+ * oldest files mean it, although TGI refuses them. A {@code g_idx} is obeyed whatever {@code desc_act} says.
  *
  * <p>Safe for concurrent use. The checkpoint stays the caller's to close.
  */

@@ -50,7 +50,7 @@ public final class ArtifactWriter implements Closeable {
     private final Plan plan;
     private final StagingDirectory staging;
     private final ShardLayout layout;
-    private final Map<String, Module> modules;
+    private final Map<String, ModuleShape> modules;
     private final List<SafetensorsWriter> shards = new ArrayList<>();
     private final Map<String, SafetensorsWriter> shardOf = new HashMap<>();
     private final Set<String> written = ConcurrentHashMap.newKeySet();
@@ -60,11 +60,11 @@ public final class ArtifactWriter implements Closeable {
         this.plan = plan;
         this.layout = layout;
         this.staging = staging;
-        modules = plan.modules().stream().collect(Collectors.toMap(Module::name, module -> module));
+        modules = plan.modules().stream().collect(Collectors.toMap(ModuleShape::name, module -> module));
     }
 
     /** The shape of one module that will be {@linkplain ArtifactWriter#write written}. */
-    public record Module(String name, int inFeatures, int outFeatures) {}
+    public record ModuleShape(String name, int inFeatures, int outFeatures) {}
 
     /**
      * What the artifact will contain.
@@ -82,7 +82,7 @@ public final class ArtifactWriter implements Closeable {
     public record Plan(
             Checkpoint source,
             QuantizeConfig config,
-            List<Module> modules,
+            List<ModuleShape> modules,
             Map<String, String> carried,
             long shardSize,
             boolean tieWordEmbeddings,
@@ -104,7 +104,7 @@ public final class ArtifactWriter implements Closeable {
         public static Plan of(
                 Checkpoint source,
                 QuantizeConfig config,
-                List<Module> modules,
+                List<ModuleShape> modules,
                 Map<String, String> carried,
                 boolean tieWordEmbeddings) {
             return new Plan(source, config, modules, carried, DEFAULT_SHARD_SIZE, tieWordEmbeddings, Map.of());
@@ -159,7 +159,7 @@ public final class ArtifactWriter implements Closeable {
      * @throws IOException if the output fails; the module may be written again then
      */
     public void write(QuantizedLinear linear) throws IOException {
-        Module module = modules.get(linear.name());
+        ModuleShape module = modules.get(linear.name());
         if (module == null) {
             throw QuantizedLinear.misfit(linear.name(), "is not among the modules of this artifact");
         }
@@ -184,16 +184,18 @@ public final class ArtifactWriter implements Closeable {
      *
      * @return the output directory as it was given
      * @throws IllegalStateException if a module of the plan was not written
-     * @throws FileAlreadyExistsException if something has come into being at the output's name
+     * @throws FileAlreadyExistsException if something has come into being at the output's name; once that is moved away,
+     *     the commit may be tried again
      * @throws IOException if the output fails
      */
     public Path commit() throws IOException {
-        for (Module module : plan.modules()) {
+        for (ModuleShape module : plan.modules()) {
             if (!written.contains(module.name())) {
                 throw new IllegalStateException("Module " + module.name() + " was not written, so " + out
                         + " would be incomplete: write all " + plan.modules().size() + " modules before the commit");
             }
         }
+        staging.requireFree();
         try {
             for (SafetensorsWriter shard : shards) {
                 shard.commit();
@@ -257,8 +259,8 @@ public final class ArtifactWriter implements Closeable {
         String sourceName = plan.carried().getOrDefault(name, name);
         TensorInfo info = Objects.requireNonNull(source.tensors().get(sourceName));
         boolean converts = info.dtype().isFloatingPoint() && info.dtype() != DType.F16;
-        ByteBuffer read = buffer();
-        ByteBuffer halves = buffer();
+        ByteBuffer read = buffer(info.byteLength());
+        ByteBuffer halves = buffer(converts ? 2 * info.elements() : 0);
         long to = 0;
         for (long from = 0; from < info.byteLength(); from += read.limit()) {
             read.clear().limit((int) Math.min(read.capacity(), info.byteLength() - from));
@@ -281,7 +283,7 @@ public final class ArtifactWriter implements Closeable {
     }
 
     /** What kernels take from the configuration instead of the tensors must be true of the tensors. */
-    private void requireAsPlanned(QuantizedLinear linear, Module module) {
+    private void requireAsPlanned(QuantizedLinear linear, ModuleShape module) {
         QuantizeConfig config = plan.config();
         String name = linear.name();
         QuantizedLinear.require(
@@ -315,7 +317,7 @@ public final class ArtifactWriter implements Closeable {
     }
 
     private void writeInts(String name, int[][] rows) throws IOException {
-        ByteBuffer buffer = buffer();
+        ByteBuffer buffer = buffer((long) rows.length * rows[0].length * Integer.BYTES);
         long offset = 0;
         for (int[] row : rows) {
             for (int value : row) {
@@ -323,11 +325,11 @@ public final class ArtifactWriter implements Closeable {
                 buffer.putInt(value);
             }
         }
-        flush(name, offset, buffer, CHUNK);
+        flush(name, offset, buffer, buffer.capacity());
     }
 
     private void writeShorts(String name, short[][] rows) throws IOException {
-        ByteBuffer buffer = buffer();
+        ByteBuffer buffer = buffer((long) rows.length * rows[0].length * Short.BYTES);
         long offset = 0;
         for (short[] row : rows) {
             for (short value : row) {
@@ -335,7 +337,7 @@ public final class ArtifactWriter implements Closeable {
                 buffer.putShort(value);
             }
         }
-        flush(name, offset, buffer, CHUNK);
+        flush(name, offset, buffer, buffer.capacity());
     }
 
     /** Writes the buffer out if it has no space for so many bytes more; returns the offset behind what was written. */
@@ -353,8 +355,8 @@ public final class ArtifactWriter implements Closeable {
         return Objects.requireNonNull(shardOf.get(tensor));
     }
 
-    private static ByteBuffer buffer() {
-        return ByteBuffer.allocate(CHUNK).order(ByteOrder.LITTLE_ENDIAN);
+    private static ByteBuffer buffer(long tensorBytes) {
+        return ByteBuffer.allocate((int) Math.min(CHUNK, tensorBytes)).order(ByteOrder.LITTLE_ENDIAN);
     }
 
     /** A full disk, said in a sentence; any other failure as it is. */
@@ -367,7 +369,7 @@ public final class ArtifactWriter implements Closeable {
 
     private IOException noSpace(String found, @Nullable IOException cause) {
         return new IOException(
-                "No space left for " + out + ": its tensors need " + layout.totalSize() + " bytes, " + found
+                "Too little space for " + out + ": its tensors need " + layout.totalSize() + " bytes, " + found
                         + "; free some or choose another disk",
                 cause);
     }

@@ -89,7 +89,7 @@ record ShardLayout(List<List<TensorInfo>> shards) {
     /** All tensors of the artifact by name. */
     private static Map<String, TensorInfo> tensors(ArtifactWriter.Plan plan) throws CheckpointException {
         Map<String, TensorInfo> tensors = new HashMap<>();
-        for (ArtifactWriter.Module module : plan.modules()) {
+        for (ArtifactWriter.ModuleShape module : plan.modules()) {
             QuantizedLinear.require(
                     module.name(),
                     module.inFeatures() > 0
@@ -106,6 +106,11 @@ record ShardLayout(List<List<TensorInfo>> shards) {
             }
         }
         for (Map.Entry<String, String> carried : plan.carried().entrySet()) {
+            String name = carried.getKey();
+            if (name.endsWith(".weight")
+                    && tensors.containsKey(name.substring(0, name.length() - ".weight".length()) + ".qweight")) {
+                throw new IllegalArgumentException("Tensor " + name + " is to be quantized and carried over, too");
+            }
             TensorInfo source = plan.source().tensors().tensors().get(carried.getValue());
             if (source == null) {
                 throw new CheckpointException("Tensor " + carried.getValue() + " is missing in "

@@ -57,19 +57,29 @@ final class StagingDirectory implements Closeable {
         String name = "." + resolved.getFileName() + ".partial";
         Path lockFile = parent.resolve(name + ".lock");
         FileChannel lock = FileChannel.open(lockFile, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        if (!tryLock(lock)) {
+            lock.close();
+            throw taken(target, "is being written by another run: wait for it or choose another directory");
+        }
         StagingDirectory staging = new StagingDirectory(resolved, parent, parent.resolve(name), lockFile, lock);
         try {
-            if (!tryLock(lock)) {
-                throw taken(target, "is being written by another run: wait for it or choose another directory");
-            }
-            requireFree(resolved); // another run may have finished since
+            staging.requireFree(); // another run may have finished since
             delete(staging.directory);
             Files.createDirectory(staging.directory);
             return staging;
         } catch (IOException | RuntimeException e) {
-            lock.close();
+            staging.close();
             throw e;
         }
+    }
+
+    /**
+     * Checks that the target is still missing or empty.
+     *
+     * @throws FileAlreadyExistsException if it is not
+     */
+    void requireFree() throws IOException {
+        requireFree(target);
     }
 
     /** Where the files go. */
@@ -83,7 +93,7 @@ final class StagingDirectory implements Closeable {
      * @throws FileAlreadyExistsException if something has come into being there
      */
     void publish() throws IOException {
-        requireFree(target);
+        requireFree();
         FileChannels.forceDirectory(directory);
         Files.deleteIfExists(target);
         Files.move(directory, target, StandardCopyOption.ATOMIC_MOVE);

@@ -11,7 +11,7 @@ public final class Messages {
         StringBuilder out = new StringBuilder("'");
         for (int i = 0; i < Math.min(name.length(), LONGEST); i++) {
             char c = name.charAt(i);
-            out.append(Character.isISOControl(c) || Character.isSurrogate(c) && !isPaired(name, i) ? '?' : c);
+            out.append(Character.isISOControl(c) || (Character.isSurrogate(c) && !isPaired(name, i)) ? '?' : c);
         }
         return out.append(name.length() > LONGEST ? "...'" : "'").toString();
     }

@@ -10,6 +10,7 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -55,9 +56,11 @@ public final class SafetensorsHeader {
     private final long dataStart;
 
     private SafetensorsHeader(Collection<Entry> entries, Map<String, String> metadata, long dataStart) {
-        TreeMap<String, Entry> byName = new TreeMap<>();
-        TreeMap<String, TensorInfo> infos = new TreeMap<>();
-        for (Entry entry : entries) {
+        List<Entry> ordered = new ArrayList<>(entries);
+        ordered.sort(Comparator.comparing(entry -> entry.info().name()));
+        Map<String, Entry> byName = new LinkedHashMap<>();
+        Map<String, TensorInfo> infos = new LinkedHashMap<>();
+        for (Entry entry : ordered) {
             byName.put(entry.info().name(), entry);
             infos.put(entry.info().name(), entry.info());
         }

@@ -56,7 +56,7 @@ final class TorchFiles {
 
     TorchFiles le(long value, int bytes) {
         for (int i = 0; i < bytes; i++) {
-            pickle.write((int) (value >> 8 * i));
+            pickle.write((int) (value >> (8 * i)));
         }
         return this;
     }

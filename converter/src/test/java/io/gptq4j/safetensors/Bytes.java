@@ -33,9 +33,10 @@ final class Bytes {
         return out.toByteArray();
     }
 
-    /** A channel over memory that is no FileChannel and hands out at most 3 bytes at a time. */
+    /** A channel over memory that is no FileChannel and hands out its content in a thousand pieces, none below 3 bytes. */
     static SeekableByteChannel channel(byte[] content) {
         return new SeekableByteChannel() {
+            private final int piece = Math.max(3, content.length / 1000);
             private int position;
             private boolean open = true;
 
@@ -44,7 +45,7 @@ final class Bytes {
                 if (position >= content.length) {
                     return -1;
                 }
-                int count = Math.min(Math.min(3, target.remaining()), content.length - position);
+                int count = Math.min(Math.min(piece, target.remaining()), content.length - position);
                 target.put(content, position, count);
                 position += count;
                 return count;

@@ -34,13 +34,13 @@ public final class ArtifactPlans {
     public static ArtifactWriter.Plan of(
             Checkpoint checkpoint, ModelWeights weights, QuantizationPlan plan, String quantizer, long shardSize) {
         Architecture architecture = plan.architecture();
-        List<ArtifactWriter.Module> modules = new ArrayList<>();
+        List<ArtifactWriter.ModuleShape> modules = new ArrayList<>();
         Set<String> quantized = new HashSet<>();
         for (int layer = 0; layer < architecture.layers(); layer++) {
             for (ModuleGroup group : plan.groups()) {
                 for (Linear linear : group.modules()) {
                     String path = architecture.inBlock(layer, linear.name());
-                    modules.add(new ArtifactWriter.Module(path, linear.in(), linear.out()));
+                    modules.add(new ArtifactWriter.ModuleShape(path, linear.in(), linear.out()));
                     quantized.add(path + ".weight");
                 }
             }

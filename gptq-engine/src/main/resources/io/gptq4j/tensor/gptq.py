@@ -170,6 +170,11 @@ class Gptq(Module):
   def as_floats(self: __torch__.Gptq, x: Tensor) -> Tensor:
     return x.to(6)
 
+  # What an error in each column costs, 1 / U_ii^2, [n], relative to the mean.
+  def importance(self: __torch__.Gptq, U: Tensor) -> Tensor:
+    cost = torch.pow(torch.diagonal(U), -2.)
+    return torch.div(cost, torch.mean(cost))
+
   # Lines of x reordered; the inverse permutation undoes it.
   def reordered(self: __torch__.Gptq, x: Tensor, order: Tensor) -> Tensor:
     return torch.index_select(x, 0, order)

@@ -1,0 +1,254 @@
+package io.gptq4j.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.checkpoint.ModelConfig;
+import io.gptq4j.eval.Evaluator;
+import io.gptq4j.model.families.ModelFamilies;
+import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.Torch;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Every variant of every family against the plain restatement of its definition. */
+class ModelFamiliesTest {
+    private static final int[] IDS = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
+
+    private static Torch torch;
+
+    @TempDir
+    private Path directory;
+
+    @BeforeAll
+    static void open() {
+        torch = Torch.open("cpu");
+    }
+
+    @AfterAll
+    static void close() {
+        torch.close();
+    }
+
+    private static Map<String, Object> config(Map<String, Object> base, Object... changes) {
+        Map<String, Object> config = new LinkedHashMap<>(base);
+        for (int i = 0; i < changes.length; i += 2) {
+            config.put((String) changes[i], changes[i + 1]);
+        }
+        return config;
+    }
+
+    private static Map<String, Object> llama(Object... changes) {
+        return config(
+                Map.of(
+                        "model_type", "llama",
+                        "hidden_size", 32,
+                        "intermediate_size", 48,
+                        "num_hidden_layers", 2,
+                        "num_attention_heads", 4,
+                        "num_key_value_heads", 2,
+                        "vocab_size", 64,
+                        "max_position_embeddings", 64,
+                        "rms_norm_eps", 1e-5),
+                changes);
+    }
+
+    private static Map<String, Object> opt(Object... changes) {
+        return config(
+                Map.of(
+                        "model_type", "opt",
+                        "hidden_size", 32,
+                        "ffn_dim", 64,
+                        "num_hidden_layers", 2,
+                        "num_attention_heads", 4,
+                        "vocab_size", 64,
+                        "max_position_embeddings", 64),
+                changes);
+    }
+
+    private static Map<String, Object> bloom(Object... changes) {
+        return config(
+                Map.of("model_type", "bloom", "hidden_size", 32, "n_layer", 2, "n_head", 4, "vocab_size", 64), changes);
+    }
+
+    static Stream<Arguments> variants() {
+        Map<String, Object> llama3 = Map.of(
+                "rope_type", "llama3",
+                "factor", 8.0,
+                "low_freq_factor", 1.0,
+                "high_freq_factor", 4.0,
+                "original_max_position_embeddings", 32);
+        return Stream.of(
+                Arguments.of("llama, grouped queries", llama()),
+                Arguments.of("llama, all heads", llama("num_key_value_heads", 4)),
+                Arguments.of("llama, one key head", llama("num_key_value_heads", 1)),
+                Arguments.of("llama, biases", llama("attention_bias", true, "mlp_bias", true)),
+                Arguments.of("llama, own head_dim", llama("head_dim", 12)),
+                Arguments.of("llama, tied", llama("tie_word_embeddings", true)),
+                Arguments.of("llama, theta", llama("rope_theta", 500000.0)),
+                Arguments.of("llama, linear rope", llama("rope_scaling", Map.of("rope_type", "linear", "factor", 4.0))),
+                Arguments.of("llama 3.1 rope", llama("rope_theta", 100.0, "rope_scaling", llama3)),
+                Arguments.of("opt", opt()),
+                Arguments.of(
+                        "opt 350m: norms after, narrow embedding",
+                        opt("do_layer_norm_before", false, "word_embed_proj_dim", 16)),
+                Arguments.of("opt, no final norm", opt("_remove_final_layer_norm", true)),
+                Arguments.of("galactica: no biases", opt("enable_bias", false)),
+                Arguments.of("opt, norms without weights", opt("layer_norm_elementwise_affine", false)),
+                Arguments.of("opt, untied", opt("tie_word_embeddings", false)),
+                Arguments.of("bloom", bloom()),
+                Arguments.of("bloom, heads no power of two", bloom("n_head", 3, "hidden_size", 24)),
+                Arguments.of("bloom, residual from the norm", bloom("apply_residual_connection_post_layernorm", true)));
+    }
+
+    @ParameterizedTest(name = "{0}, seed 1")
+    @MethodSource("variants")
+    void computesWhatTheDefinitionSays(String name, Map<String, Object> config) throws Exception {
+        TinyCheckpoint tiny = TinyCheckpoint.of(config, 1);
+        double[][] expected = new PlainDecoder(config, tiny.tensors()).logits(IDS);
+        assertThat(logits(tiny.write(directory), FloatType.FLOAT32))
+                .satisfies(actual -> assertClose(actual, expected, 1e-4));
+    }
+
+    @ParameterizedTest(name = "{0} in bfloat16, seed 1")
+    @MethodSource("variants")
+    void computesInHalfPrecision(String name, Map<String, Object> config) throws Exception {
+        TinyCheckpoint tiny = TinyCheckpoint.of(config, 1);
+        double[][] expected = new PlainDecoder(config, tiny.tensors()).logits(IDS);
+        assertThat(logits(tiny.write(directory), FloatType.BFLOAT16))
+                .satisfies(actual -> assertClose(actual, expected, 0.25));
+    }
+
+    @ParameterizedTest(name = "{0} saved from the base model")
+    @CsvSource({"llama,model.", "opt,model.", "bloom,transformer."})
+    void readsCheckpointsWithoutTheBasePrefix(String family, String prefix) throws Exception {
+        Map<String, Object> config = family.equals("llama") ? llama() : family.equals("opt") ? opt() : bloom();
+        TinyCheckpoint tiny = TinyCheckpoint.of(config, 2);
+        double[][] expected = new PlainDecoder(config, tiny.tensors()).logits(IDS);
+        UnaryOperator<String> strip = name -> name.startsWith(prefix) ? name.substring(prefix.length()) : name;
+        assertClose(logits(tiny.write(directory, strip), FloatType.FLOAT32), expected, 1e-4);
+    }
+
+    @Test
+    void scalesQueriesTwiceWhereTheSavingReleaseDid() throws Exception {
+        TinyCheckpoint once = TinyCheckpoint.of(opt("transformers_version", "4.52.4"), 3);
+        TinyCheckpoint twice = TinyCheckpoint.of(opt("transformers_version", "4.52.0.dev0"), 3);
+        assertThat(once.architecture().attention().scale()).isCloseTo(1 / Math.sqrt(8), within(1e-12));
+        assertThat(twice.architecture().attention().scale()).isEqualTo(1.0 / 8);
+    }
+
+    @Test
+    void namesAMissingTensor() throws Exception {
+        TinyCheckpoint tiny = TinyCheckpoint.of(llama(), 4);
+        tiny.tensors().remove("model.layers.1.mlp.up_proj.weight");
+        tiny.write(directory);
+        assertThatThrownBy(() -> logits(directory, FloatType.FLOAT32))
+                .isInstanceOf(CheckpointException.class)
+                .hasMessageContaining("model.layers.1.mlp.up_proj.weight is missing");
+    }
+
+    @Test
+    void namesATensorOfAnotherShape() throws Exception {
+        TinyCheckpoint tiny = TinyCheckpoint.of(llama(), 5);
+        Map<String, Object> wider = llama("intermediate_size", 64);
+        new TinyCheckpoint(ModelConfig.of(wider, "config.json"), tiny.architecture(), tiny.tensors()).write(directory);
+        assertThatThrownBy(() -> logits(directory, FloatType.FLOAT32))
+                .isInstanceOf(CheckpointException.class)
+                .hasMessageContaining("model.layers.0.mlp.gate_proj.weight")
+                .hasMessageContaining("[48, 32]")
+                .hasMessageContaining("[64, 32]");
+    }
+
+    @Test
+    void namesATensorWithNaN() throws Exception {
+        TinyCheckpoint tiny = TinyCheckpoint.of(llama(), 6);
+        tiny.tensors().computeIfPresent("model.layers.0.self_attn.q_proj.weight", (name, data) -> {
+            data[7] = Float.NaN;
+            return data;
+        });
+        tiny.write(directory);
+        assertThatThrownBy(() -> logits(directory, FloatType.FLOAT32))
+                .isInstanceOf(CheckpointException.class)
+                .hasMessageContaining("model.layers.0.self_attn.q_proj.weight")
+                .hasMessageContaining("1 NaN or infinite");
+    }
+
+    @ParameterizedTest(name = "{0} = {1}")
+    @CsvSource({
+        "hidden_act, quick_gelu",
+        "partial_rotary_factor, 0.5",
+        "num_key_value_heads, 3",
+        "num_attention_heads, 5",
+    })
+    void refusesWhatItCannotObeyByName(String key, String value) {
+        Object typed = value.matches("\\d+")
+                ? Integer.valueOf(value)
+                : value.matches("[\\d.]+") ? (Object) Double.valueOf(value) : value;
+        assertThatThrownBy(() -> ModelFamilies.architecture(ModelConfig.of(llama(key, typed), "config.json")))
+                .isInstanceOf(CheckpointException.class)
+                .hasMessageContaining(key);
+    }
+
+    @Test
+    void refusesAnUnknownRopeType() {
+        Map<String, Object> config = llama("rope_scaling", Map.of("type", "spiral", "factor", 2.0));
+        assertThatThrownBy(() -> ModelFamilies.architecture(ModelConfig.of(config, "config.json")))
+                .isInstanceOf(CheckpointException.class)
+                .hasMessageContaining("spiral");
+    }
+
+    @Test
+    void refusesAnUnknownModelTypeNamingTheKnownOnes() {
+        assertThatThrownBy(
+                        () -> ModelFamilies.architecture(ModelConfig.of(Map.of("model_type", "mamba"), "config.json")))
+                .isInstanceOf(CheckpointException.class)
+                .hasMessageContaining("\"mamba\"")
+                .hasMessageContaining("llama, opt, bloom");
+    }
+
+    private static double[][] logits(Path directory, FloatType type) throws Exception {
+        try (Checkpoint checkpoint = Checkpoint.open(directory);
+                LanguageModel model =
+                        LanguageModel.open(torch, checkpoint, ModelFamilies.architecture(checkpoint.config()), type)) {
+            List<float[]> parts = new ArrayList<>();
+            double[] loglik = new Evaluator(model, (done, blocks) -> {}).score(IDS, parts::add);
+            int vocab = model.architecture().vocabSize();
+            double[][] logits = new double[IDS.length][vocab];
+            for (int i = 0; i < IDS.length * vocab; i++) {
+                logits[i / vocab][i % vocab] = parts.get(0)[i];
+            }
+            for (int t = 1; t < IDS.length; t++) {
+                double sum = 0;
+                for (double logit : logits[t - 1]) {
+                    sum += Math.exp(logit);
+                }
+                assertThat(loglik[t - 1]).isCloseTo(logits[t - 1][IDS[t]] - Math.log(sum), within(1e-3));
+            }
+            return logits;
+        }
+    }
+
+    private static void assertClose(double[][] actual, double[][] expected, double tolerance) {
+        for (int t = 0; t < expected.length; t++) {
+            for (int v = 0; v < expected[t].length; v++) {
+                assertThat(actual[t][v]).as("logit %d of token %d", v, t).isCloseTo(expected[t][v], within(tolerance));
+            }
+        }
+    }
+}
