@@ -74,11 +74,13 @@ final class QuantizeCommand implements Callable<Integer> {
     private @Nullable Boolean staticGroups;
 
     @Option(
-            names = "--no-sym",
+            names = "--sym",
             negatable = true,
             defaultValue = "true",
             fallbackValue = "true",
-            description = "Asymmetric grid; several servers are slow with it or refuse it.")
+            description =
+                    "Symmetric grid (default); --no-sym fits lopsided weights better, but several servers are slow"
+                            + " with it or refuse it.")
     private boolean sym;
 
     @Option(

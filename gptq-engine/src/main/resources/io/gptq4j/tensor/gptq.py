@@ -30,13 +30,30 @@ class Gptq(Module):
 
   # The upper Cholesky factor U of (H + damp I)^-1, that is H^-1 = U^T U, from one Cholesky of the index-reversed H and
   # one triangular inverse: with J the reversal, L L^T = J H J gives U = J L^-1 J. The second result is 0 on success.
+  # Both are blocked here, down to the products: LAPACK's own results change with the number of threads, and an artifact
+  # must not. K turns from J H J into L, its diagonal blocks inverted, and then into L^-1.
   def factor(self: __torch__.Gptq, H: Tensor, damp: float) -> Tuple[Tensor, Tensor]:
+    n = torch.size(H, 0)
+    block = 128
     K = torch.flip(H, [0, 1])
-    torch.add_(torch.diagonal(K), damp)
-    L, info = torch.linalg_cholesky_ex(K)
-    I = torch.eye(torch.size(K, 0), dtype=6, device=K.device)
-    U = torch.flip(torch.linalg_solve_triangular(L, I, upper=False), [0, 1])
-    return (torch.contiguous(U), info.to(4))
+    _0 = torch.add_(torch.diagonal(K), damp)
+    failed = torch.zeros([], dtype=3, device=H.device)
+    for i in range(0, n, block):
+      j = min(i + block, n)
+      L, info = torch.linalg_cholesky_ex(K[i:j, i:j])
+      failed = torch.maximum(failed, info)
+      D = torch.linalg_solve_triangular(L, torch.eye(j - i, dtype=6, device=H.device), upper=False)
+      _1 = torch.copy_(K[i:j, i:j], D)
+      if j < n:
+        P = torch.matmul(K[j:n, i:j], torch.t(D))                                                # [n - j, block]
+        _2 = torch.copy_(K[j:n, i:j], P)
+        _3 = torch.addmm_(K[j:n, j:n], P, torch.t(P), beta=1, alpha=-1)
+    _4 = torch.tril_(K)
+    for i in range(block, n, block):
+      j = min(i + block, n)
+      P = torch.matmul(K[i:j, 0:i], K[0:i, 0:i])                                                 # [block, i]
+      _5 = torch.copy_(K[i:j, 0:i], torch.neg(torch.matmul(K[i:j, i:j], P)))
+    return (torch.flip(K, [0, 1]), failed.to(4))
 
   # The same factor by the three operations of the original program, in its order: equal up to float32 rounding.
   def factor_in_three_steps(self: __torch__.Gptq, H: Tensor, damp: float) -> Tuple[Tensor, Tensor]:
