@@ -131,12 +131,12 @@ final class Console {
 
     /** Standard output for help texts. */
     PrintWriter outWriter() {
-        return new PrintWriter(out, true);
+        return new PrintWriter(out, true, UTF_8);
     }
 
     /** Standard error for usage errors. */
     PrintWriter errWriter() {
-        return new PrintWriter(err, true);
+        return new PrintWriter(err, true, UTF_8);
     }
 
     /** Whether every byte for standard output could be written; a full disk shows only here. */

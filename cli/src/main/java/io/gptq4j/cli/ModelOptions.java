@@ -3,6 +3,7 @@ package io.gptq4j.cli;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
+import io.gptq4j.hub.RepoId;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -44,9 +45,19 @@ final class ModelOptions {
     Checkpoint open() throws IOException {
         Path directory = Path.of(model);
         if (!Files.exists(directory)) {
-            throw new NoSuchFileException(model, null, "no such directory");
+            throw new NoSuchFileException(model, null, "no such directory" + hint());
         }
         return Checkpoint.open(directory);
+    }
+
+    /** For a name that a directory does not have but a repository on the Hub may. */
+    private String hint() {
+        try {
+            RepoId id = RepoId.parse(model);
+            return "; if you mean the repository " + id + " on the Hub, download it first and name its directory";
+        } catch (IllegalArgumentException notARepository) {
+            return "";
+        }
     }
 
     /** The type to compute in, in torch's spelling. */

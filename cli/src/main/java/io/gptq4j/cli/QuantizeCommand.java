@@ -74,11 +74,13 @@ final class QuantizeCommand implements Callable<Integer> {
     private @Nullable Boolean staticGroups;
 
     @Option(
-            names = "--no-sym",
+            names = "--sym",
             negatable = true,
             defaultValue = "true",
             fallbackValue = "true",
-            description = "Asymmetric grid; several servers are slow with it or refuse it.")
+            description =
+                    "Symmetric grid (default); --no-sym fits lopsided weights better, but several servers are slow"
+                            + " with it or refuse it.")
     private boolean sym;
 
     @Option(
@@ -212,9 +214,7 @@ final class QuantizeCommand implements Callable<Integer> {
     private GptqOptions gptqOptions() {
         boolean actOrder = descAct == null || descAct;
         boolean fixedGroups = staticGroups == null ? descAct == null : staticGroups;
-        boolean hessianGrid = (fixedGroups || groupSize == -1) && mse == 0 && !reference;
-        return new GptqOptions(
-                bits, groupSize, sym, actOrder, fixedGroups, dampPercent, mse, blocksize, hessianGrid, reference);
+        return new GptqOptions(bits, groupSize, sym, actOrder, fixedGroups, dampPercent, mse, blocksize, reference);
     }
 
     private CalibrationSet windows(Checkpoint checkpoint, Architecture architecture) throws IOException {

@@ -13,8 +13,6 @@ package io.gptq4j.gptq;
  * @param dampPercent damping, as a fraction of the Hessian's mean diagonal; between 0 and 1
  * @param mse exponent of the search for a tighter grid (2.4 is customary); 0 takes the full range
  * @param blocksize columns between two updates of the rest of the matrix; 128 in the paper
- * @param hessianGrid whether static groups take the grid with the least error as the solve will weigh it, sum of
- *     ((w - q) / U_ii)^2, instead of {@code mse}'s
  * @param reference whether to follow AutoGPTQ's operations one by one: scales in float32 during the solve, dead columns
  *     set to zero, one-sided symmetric groups left unmirrored, and the factor by its three operations
  */
@@ -27,7 +25,6 @@ public record GptqOptions(
         double dampPercent,
         double mse,
         int blocksize,
-        boolean hessianGrid,
         boolean reference) {
     /**
      * Checks the values.
@@ -49,9 +46,6 @@ public record GptqOptions(
         if (!(mse >= 0 && mse <= 16)) {
             throw new IllegalArgumentException("mse must be 0 (off) or an exponent up to 16 such as 2.4, not " + mse);
         }
-        if (hessianGrid && (reference || mse > 0 || !staticGroups && groupSize != -1)) {
-            throw new IllegalArgumentException("the Hessian-weighted grid goes with static groups, and without mse");
-        }
         if (blocksize < 1) {
             throw new IllegalArgumentException("blocksize must be positive, not " + blocksize);
         }
@@ -59,13 +53,12 @@ public record GptqOptions(
 
     /** 4 bits, symmetric, groups of 128, static groups in act-order, damping 0.01. */
     public static GptqOptions defaults() {
-        return new GptqOptions(4, 128, true, true, true, 0.01, 0, 128, true, false);
+        return new GptqOptions(4, 128, true, true, true, 0.01, 0, 128, false);
     }
 
     /** The same with another width and group size. */
     public GptqOptions withBits(int bits, int groupSize) {
-        return new GptqOptions(
-                bits, groupSize, sym, actOrder, staticGroups, dampPercent, mse, blocksize, hessianGrid, reference);
+        return new GptqOptions(bits, groupSize, sym, actOrder, staticGroups, dampPercent, mse, blocksize, reference);
     }
 
     /** Whether the artifact's {@code g_idx} is scattered, which servers call {@code desc_act}. */

@@ -116,15 +116,21 @@ public final class GptqSolver {
         int[] dead = IntStream.range(0, in).filter(i -> diagonal[i] == 0).toArray();
 
         // The reference programs make the grid of a whole row before they clear dead columns, those of groups after.
-        List<Tensor> grids = options.reference() && options.groupSize() == -1
-                ? grids(work, w, group, ones(work, in), options.mse())
-                : List.of();
+        List<Tensor> grids = options.reference() && options.groupSize() == -1 ? grids(work, w, group) : List.of();
         if (dead.length > 0) {
             h = revive(work, h, diagonal, dead);
             if (options.reference()) {
                 w = replace(w, work.call("gptq", "without_lines", w, longs(work, dead)));
             }
         }
+        boolean refresh = !options.staticGroups() && options.groupSize() != -1;
+        if (refresh) {
+            int count = (in + group - 1) / group;
+            grids = List.of(work.zeros(count, rows), work.zeros(count, rows));
+        } else if (grids.isEmpty()) {
+            grids = grids(work, w, group);
+        }
+
         int[] order = IntStream.range(0, in).toArray();
         if (options.actOrder()) {
             order = IntStream.range(0, in)
@@ -133,24 +139,10 @@ public final class GptqSolver {
                     .mapToInt(Integer::intValue)
                     .toArray();
             h = replace(h, work.call("gptq", "permuted", h, longs(work, order)));
+            w = replace(w, work.call("gptq", "reordered", w, longs(work, order)));
         }
         Factor factor = factor(work, h, Arrays.stream(diagonal).average().orElseThrow());
         h.close();
-
-        boolean refresh = !options.staticGroups() && options.groupSize() != -1;
-        if (refresh) {
-            int count = (in + group - 1) / group;
-            grids = List.of(work.zeros(count, rows), work.zeros(count, rows));
-        } else if (grids.isEmpty()) {
-            Tensor importance = options.hessianGrid()
-                    ? work.call(
-                            "gptq", "reordered", work.call("gptq", "importance", factor.u), longs(work, inverse(order)))
-                    : ones(work, in);
-            grids = grids(work, w, group, importance, options.hessianGrid() ? 2 : options.mse());
-        }
-        if (options.actOrder()) {
-            w = replace(w, work.call("gptq", "reordered", w, longs(work, order)));
-        }
 
         int[] groups = new int[in]; // in solve order
         int[] gIdx = new int[in]; // in column order
@@ -208,15 +200,9 @@ public final class GptqSolver {
         return new Factor(work.call("gptq", "identity_like", h), DAMP_LIMIT);
     }
 
-    private List<Tensor> grids(Scope work, Tensor w, int group, Tensor importance, double exponent) {
+    private List<Tensor> grids(Scope work, Tensor w, int group) {
         return work.callAll(
-                "gptq", "grids", w, importance, group, options.maxq(), options.sym(), exponent, options.reference());
-    }
-
-    private static Tensor ones(Scope work, int count) {
-        float[] ones = new float[count];
-        Arrays.fill(ones, 1);
-        return work.floats(ones, count);
+                "gptq", "grids", w, group, options.maxq(), options.sym(), options.mse(), options.reference());
     }
 
     private List<Solved> split(Scope scope, Scope work, List<Module> modules, Rows rows, FloatType type) {

@@ -30,13 +30,30 @@ class Gptq(Module):
 
   # The upper Cholesky factor U of (H + damp I)^-1, that is H^-1 = U^T U, from one Cholesky of the index-reversed H and
   # one triangular inverse: with J the reversal, L L^T = J H J gives U = J L^-1 J. The second result is 0 on success.
+  # Both are blocked here, down to the products: LAPACK's own results change with the number of threads, and an artifact
+  # must not. K turns from J H J into L, its diagonal blocks inverted, and then into L^-1.
   def factor(self: __torch__.Gptq, H: Tensor, damp: float) -> Tuple[Tensor, Tensor]:
+    n = torch.size(H, 0)
+    block = 128
     K = torch.flip(H, [0, 1])
-    torch.add_(torch.diagonal(K), damp)
-    L, info = torch.linalg_cholesky_ex(K)
-    I = torch.eye(torch.size(K, 0), dtype=6, device=K.device)
-    U = torch.flip(torch.linalg_solve_triangular(L, I, upper=False), [0, 1])
-    return (torch.contiguous(U), info.to(4))
+    _0 = torch.add_(torch.diagonal(K), damp)
+    failed = torch.zeros([], dtype=3, device=H.device)
+    for i in range(0, n, block):
+      j = min(i + block, n)
+      L, info = torch.linalg_cholesky_ex(K[i:j, i:j])
+      failed = torch.maximum(failed, info)
+      D = torch.linalg_solve_triangular(L, torch.eye(j - i, dtype=6, device=H.device), upper=False)
+      _1 = torch.copy_(K[i:j, i:j], D)
+      if j < n:
+        P = torch.matmul(K[j:n, i:j], torch.t(D))                                                # [n - j, block]
+        _2 = torch.copy_(K[j:n, i:j], P)
+        _3 = torch.addmm_(K[j:n, j:n], P, torch.t(P), beta=1, alpha=-1)
+    _4 = torch.tril_(K)
+    for i in range(block, n, block):
+      j = min(i + block, n)
+      P = torch.matmul(K[i:j, 0:i], K[0:i, 0:i])                                                 # [block, i]
+      _5 = torch.copy_(K[i:j, 0:i], torch.neg(torch.matmul(K[i:j, i:j], P)))
+    return (torch.flip(K, [0, 1]), failed.to(4))
 
   # The same factor by the three operations of the original program, in its order: equal up to float32 rounding.
   def factor_in_three_steps(self: __torch__.Gptq, H: Tensor, damp: float) -> Tuple[Tensor, Tensor]:
@@ -71,8 +88,8 @@ class Gptq(Module):
     return torch.clamp(torch.add(torch.round(torch.div(w, scale)), zero), 0, maxq)
 
   # Scale and zero point [rows] for the weights w [rows, g]. With exponent > 0, the best of 80 shrunken ranges by
-  # sum |w - q|^exponent * importance; importance [g] is all ones for the plain search.
-  def grid(self: __torch__.Gptq, w: Tensor, importance: Tensor, maxq: int, sym: bool, exponent: float, reference: bool) -> Tuple[Tensor, Tensor]:
+  # sum |w - q|^exponent.
+  def grid(self: __torch__.Gptq, w: Tensor, maxq: int, sym: bool, exponent: float, reference: bool) -> Tuple[Tensor, Tensor]:
     low = torch.clamp(torch.amin(w, [1]), None, 0.)
     high = torch.clamp(torch.amax(w, [1]), 0., None)
     if sym:
@@ -94,7 +111,7 @@ class Gptq(Module):
         s1 = torch.unsqueeze(s, 1)
         z1 = torch.unsqueeze(z, 1)
         q = torch.mul(s1, torch.sub(self.codes(w, s1, z1, maxq), z1))
-        error = torch.sum(torch.mul(torch.pow(torch.abs(torch.sub(q, w)), exponent), importance), [1])
+        error = torch.sum(torch.pow(torch.abs(torch.sub(q, w)), exponent), [1])
         better = torch.lt(error, best)
         best = torch.where(better, error, best)
         scale = torch.where(better, s, scale)
@@ -102,14 +119,14 @@ class Gptq(Module):
     return (scale, zero)
 
   # The grids of all groups of W^T [n, rows], in column order: scale and zero, both [G, rows].
-  def grids(self: __torch__.Gptq, Wt: Tensor, importance: Tensor, group: int, maxq: int, sym: bool, exponent: float, reference: bool) -> Tuple[Tensor, Tensor]:
+  def grids(self: __torch__.Gptq, Wt: Tensor, group: int, maxq: int, sym: bool, exponent: float, reference: bool) -> Tuple[Tensor, Tensor]:
     n = torch.size(Wt, 0)
     scales = annotate(List[Tensor], [])
     zeros = annotate(List[Tensor], [])
     for start in range(0, n, group):
       end = min(start + group, n)
       w = torch.contiguous(torch.t(Wt[start:end]))
-      s, z = self.grid(w, importance[start:end], maxq, sym, exponent, reference)
+      s, z = self.grid(w, maxq, sym, exponent, reference)
       _0 = torch.append(scales, s)
       _1 = torch.append(zeros, z)
     return (torch.stack(scales), torch.stack(zeros))
@@ -121,7 +138,6 @@ class Gptq(Module):
     n = torch.size(Wt, 0)
     rows = torch.size(Wt, 1)
     codes = torch.empty([n, rows], dtype=0, device=Wt.device)
-    ones = torch.ones([max(refresh, 1)], dtype=6, device=Wt.device)
     loss = torch.zeros([], dtype=7, device=Wt.device)
     buffer = torch.empty([min(blocksize, n), rows], dtype=6, device=Wt.device)
     for i1 in range(0, n, blocksize):
@@ -136,7 +152,7 @@ class Gptq(Module):
         if refresh > 0:
           if i % refresh == 0:
             members = torch.contiguous(torch.t(Wt[i:min(i + refresh, n)]))
-            s0, z0 = self.grid(members, ones[0:torch.size(members, 1)], maxq, sym, exponent, reference)
+            s0, z0 = self.grid(members, maxq, sym, exponent, reference)
             _0 = torch.copy_(torch.select(scale, 0, g), s0)
             _1 = torch.copy_(torch.select(zero, 0, g), z0)
         s = torch.select(scale, 0, g)
@@ -169,11 +185,6 @@ class Gptq(Module):
 
   def as_floats(self: __torch__.Gptq, x: Tensor) -> Tensor:
     return x.to(6)
-
-  # What an error in each column costs, 1 / U_ii^2, [n], relative to the mean.
-  def importance(self: __torch__.Gptq, U: Tensor) -> Tensor:
-    cost = torch.pow(torch.diagonal(U), -2.)
-    return torch.div(cost, torch.mean(cost))
 
   # Lines of x reordered; the inverse permutation undoes it.
   def reordered(self: __torch__.Gptq, x: Tensor, order: Tensor) -> Tensor:

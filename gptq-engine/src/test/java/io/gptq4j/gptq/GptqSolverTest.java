@@ -58,7 +58,7 @@ class GptqSolverTest {
     }
 
     private static GptqOptions options(int bits, int group, boolean actOrder, boolean staticGroups) {
-        return new GptqOptions(bits, group, true, actOrder, staticGroups, 0.01, 0, 128, false, false);
+        return new GptqOptions(bits, group, true, actOrder, staticGroups, 0.01, 0, 128, false);
     }
 
     @ParameterizedTest(name = "{0} bits, sym {1}, blocksize {2}, seed 7")
@@ -73,9 +73,7 @@ class GptqSolverTest {
             hessian.add(scope.floats(inputs(8, 400, in), 400, in));
             Tensor u = scope.callAll("gptq", "factor", hessian.sum(), 4.0).get(0);
             Tensor wt = scope.call("gptq", "stacked", List.of(scope.floats(w, rows, in)));
-            float[] ones = new float[in];
-            Arrays.fill(ones, 1);
-            List<Tensor> grids = scope.callAll("gptq", "grids", wt, scope.floats(ones, in), 64, maxq, sym, 0.0, false);
+            List<Tensor> grids = scope.callAll("gptq", "grids", wt, 64, maxq, sym, 0.0, false);
             int[] groups = IntStream.range(0, in).map(i -> i / 64).toArray();
             byte[][] codes = scope.callAll(
                             "gptq",
@@ -252,7 +250,7 @@ class GptqSolverTest {
         for (int i = 0; i < x.length; i++) {
             x[i] = 1e4f * (1 + i / in % 7);
         }
-        GptqOptions faint = new GptqOptions(4, 64, true, true, true, 1e-9, 0, 128, false, false);
+        GptqOptions faint = new GptqOptions(4, 64, true, true, true, 1e-9, 0, 128, false);
         try (Scope scope = torch.scope()) {
             GptqSolver.Solution solution = solve(scope, faint, x, gaussians(15, 32 * in), in);
             assertThat(solution.dampPercent()).isGreaterThan(1e-9).isLessThan(1);

@@ -76,7 +76,6 @@ class GptqSolverVectorsTest {
                 c.get("damp_percent").asDouble(),
                 c.get("mse").asBoolean() ? 2.4 : 0,
                 c.get("blocksize").asInt(),
-                false,
                 true);
         try (Scope scope = torch.scope()) {
             Tensor w = scope.call("gptq", "stacked", List.of(scope.floats(W, OUT, IN)));

@@ -7,7 +7,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import io.gptq4j.tensor.Torch;
-import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
@@ -39,12 +38,9 @@ class GridVectorsTest {
 
     private static Grid grid(
             Scope scope, float[] w, int columns, int maxq, boolean sym, double mse, boolean reference) {
-        float[] ones = new float[columns];
-        Arrays.fill(ones, 1);
         int rows = w.length / columns;
         Tensor weights = scope.floats(w, rows, columns);
-        List<Tensor> grid =
-                scope.callAll("gptq", "grid", weights, scope.floats(ones, columns), maxq, sym, mse, reference);
+        List<Tensor> grid = scope.callAll("gptq", "grid", weights, maxq, sym, mse, reference);
         Tensor codes = scope.call(
                 "gptq",
                 "codes",
