@@ -32,9 +32,15 @@ final class Script implements AutoCloseable {
             if (text == null) {
                 throw new IllegalArgumentException("There is no TorchScript resource " + name + ".py");
             }
-            Model model = Model.newInstance(name, "PyTorch");
-            model.load(new ByteArrayInputStream(archive(className, text.readAllBytes())));
-            return new Script(model);
+            byte[] archive = archive(className, text.readAllBytes());
+            Script script = new Script(Model.newInstance(name, "PyTorch"));
+            try {
+                script.model.load(new ByteArrayInputStream(archive));
+            } catch (IOException | MalformedModelException | RuntimeException e) {
+                script.close();
+                throw e;
+            }
+            return script;
         } catch (IOException e) {
             throw new UncheckedIOException("Cannot read the TorchScript resource " + name + ".py", e);
         } catch (MalformedModelException e) {

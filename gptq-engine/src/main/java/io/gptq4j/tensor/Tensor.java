@@ -76,6 +76,9 @@ public final class Tensor implements AutoCloseable {
 
     private ByteBuffer bytes(DataType expected) {
         require(expected);
+        if (array.size() > Integer.MAX_VALUE / expected.getNumOfBytes()) {
+            throw new IllegalStateException(this + " of " + expected + " does not fit a Java array; take it in parts");
+        }
         return array.toByteBuffer(false).order(ByteOrder.nativeOrder());
     }
 

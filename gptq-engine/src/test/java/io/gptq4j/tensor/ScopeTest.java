@@ -235,6 +235,16 @@ class ScopeTest {
     }
 
     @Test
+    void refusesToBringATensorOfTwoGibibytesToTheHeap() {
+        try (Scope scope = torch.scope()) {
+            Tensor large = scope.zeros(1L << 29); // never touched, so that the system need not provide the memory
+            assertThatThrownBy(large::toFloats)
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("Tensor[536870912] of float32 does not fit a Java array");
+        }
+    }
+
+    @Test
     void saysWhatLibtorchSaidWhenItFails() {
         try (Scope scope = torch.scope()) {
             Tensor x = scope.zeros(2, 3);
