@@ -340,6 +340,18 @@ class GptqQuantizerTest {
     }
 
     @Test
+    void knowsThatLinearBiasesTakeWindowsOfAnyLength() throws Exception {
+        Path model = TinyModels.write(directory, TinyModels.config("bloom", "seq_length", 4), 11);
+        try (Checkpoint checkpoint = Checkpoint.open(model);
+                LanguageModel bloom = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
+            bloom.requireWindow(5000);
+            assertThatThrownBy(() -> bloom.requireWindow(1))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage("A window of 1 tokens does not fit this model: it takes 2 or more");
+        }
+    }
+
+    @Test
     void refusesWindowsLongerThanTheModelTakes() throws Exception {
         CalibrationSet windows = new CalibrationSet(
                 new int[][] {IntStream.range(0, 65).map(i -> i % 64).toArray()}, "65 tokens");

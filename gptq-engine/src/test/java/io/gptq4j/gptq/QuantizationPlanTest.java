@@ -119,7 +119,7 @@ class QuantizationPlanTest {
     })
     void optionsNameTheValueThatIsNotAllowed(
             int bits, int group, double damp, double mse, int blocksize, String sentence) {
-        assertThatThrownBy(() -> new GptqOptions(bits, group, true, true, true, damp, mse, blocksize, false, false))
+        assertThatThrownBy(() -> new GptqOptions(bits, group, true, true, true, damp, mse, blocksize, false))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining(sentence);
     }

@@ -52,7 +52,7 @@ final class TinyModels {
     }
 
     static GptqOptions options(int bits, int group, boolean sym, boolean actOrder, boolean fixed, int blocksize) {
-        return new GptqOptions(bits, group, sym, actOrder, fixed, 0.01, 0, blocksize, fixed, false);
+        return new GptqOptions(bits, group, sym, actOrder, fixed, 0.01, 0, blocksize, false);
     }
 
     /** Every module of the model at {@code directory}, quantized. */
