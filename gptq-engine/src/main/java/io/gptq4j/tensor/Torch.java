@@ -15,7 +15,7 @@ import java.util.regex.Pattern;
  * calling it from several Java threads only makes them compete. Not thread-safe.
  */
 public final class Torch implements AutoCloseable {
-    private static final Pattern CUDA = Pattern.compile("(?:cuda|gpu)(?::(\\d+))?");
+    private static final Pattern CUDA = Pattern.compile("(?:cuda|gpu)(?::(\\d{1,4}))?");
 
     private final Device device;
     private final PtNDManager host;
@@ -58,6 +58,10 @@ public final class Torch implements AutoCloseable {
                 throw new IllegalArgumentException(
                         "Device " + name + " is not there: this libtorch was built for the"
                                 + " CPU only. The README's GPU section says how to bring a CUDA build along; or use --device cpu.");
+            }
+            if (index >= engine.getGpuCount()) {
+                throw new IllegalArgumentException("Device " + name + " is not there: this machine has "
+                        + engine.getGpuCount() + " GPUs, counted from cuda:0");
             }
             return Device.gpu(index);
         }
