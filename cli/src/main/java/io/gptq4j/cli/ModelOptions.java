@@ -43,10 +43,14 @@ final class ModelOptions {
     /** Opens the checkpoint. */
     Checkpoint open() throws IOException {
         Path directory = Path.of(model);
-        if (!Files.exists(directory)) {
-            throw new NoSuchFileException(model, null, "no such directory");
-        }
+        requireExisting(directory);
         return Checkpoint.open(directory);
+    }
+
+    static void requireExisting(Path directory) throws NoSuchFileException {
+        if (!Files.exists(directory)) {
+            throw new NoSuchFileException(directory.toString(), null, "no such directory");
+        }
     }
 
     /** The type to compute in, in torch's spelling. */

@@ -90,6 +90,7 @@ public record CalibrationSet(int[][] windows, String source) {
      */
     public static CalibrationSet fromFile(Path file, Tokenizer tokenizer, int samples, int seqlen, long seed)
             throws IOException {
+        TextFile.requireFile(file);
         String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
         try (InputStream in = Files.newInputStream(file)) {
             return name.endsWith(".jsonl") || name.endsWith(".json")
@@ -196,7 +197,7 @@ public record CalibrationSet(int[][] windows, String source) {
                 }
             }
         } catch (CharacterCodingException e) {
-            throw new CalibrationException(source + " is not UTF-8 text", e);
+            throw TextFile.notUtf8(source, e);
         }
         stream.add(tokenizer.encode(pending.toString()));
         return stream.toArray();
