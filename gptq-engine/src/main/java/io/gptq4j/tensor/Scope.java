@@ -15,6 +15,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 
 /**
  * Owns tensors: closing a scope frees every tensor made in it and not moved elsewhere, and all its child scopes. One
@@ -114,6 +115,9 @@ public final class Scope implements AutoCloseable {
     }
 
     private IValue run(String script, String method, Object... arguments) {
+        if (Thread.currentThread().isInterrupted()) {
+            throw new CancellationException("Interrupted.");
+        }
         IValue[] values = new IValue[arguments.length];
         try {
             for (int i = 0; i < values.length; i++) {
