@@ -1,11 +1,11 @@
 package io.gptq4j.cli;
 
+import io.gptq4j.calibration.TextFile;
 import io.gptq4j.calibration.Tokenizer;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.eval.Evaluator;
 import io.gptq4j.eval.Perplexity;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -57,7 +57,7 @@ final class EvalCommand implements Callable<Integer> {
         if (windows < 1 || window < 0) {
             throw new IllegalArgumentException("--windows and --window must be positive");
         }
-        String content = Files.readString(text);
+        String content = TextFile.read(text);
         long start = System.nanoTime();
         try (Checkpoint checkpoint = options.open();
                 Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson());

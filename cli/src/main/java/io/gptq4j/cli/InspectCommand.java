@@ -25,6 +25,7 @@ final class InspectCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        ModelOptions.requireExisting(directory);
         Inspection inspection = Inspection.of(directory);
         console.result(inspection, () -> text(inspection));
         return ExitCode.OK.number();

@@ -1,5 +1,7 @@
 package io.gptq4j.cli;
 
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -24,6 +26,9 @@ import picocli.CommandLine.ScopeType;
         sortOptions = false,
         usageHelpAutoWidth = true)
 public final class Main {
+    /** How long an interrupted command may take to clean up; one call of the tensor library cannot be cut short. */
+    private static final int GRACE_SECONDS = 10;
+
     @Option(
             names = {"-v", "--verbose"},
             scope = ScopeType.INHERIT,
@@ -43,7 +48,24 @@ public final class Main {
 
     /** Runs the command and ends the process with its {@link ExitCode}. */
     public static void main(String[] args) {
-        System.exit(run(Console.ofProcess(), args));
+        Thread command = Thread.currentThread();
+        CountDownLatch ended = new CountDownLatch(1);
+        // Ctrl-C ends the Java machine, unless somebody holds it up, with all temporary files left behind.
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            command.interrupt();
+            try {
+                ended.await(GRACE_SECONDS, TimeUnit.SECONDS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }));
+        int code;
+        try {
+            code = run(Console.ofProcess(), args);
+        } finally {
+            ended.countDown();
+        }
+        System.exit(code);
     }
 
     static int run(Console console, String... args) {

@@ -44,14 +44,18 @@ final class ModelOptions {
     /** Opens the checkpoint. */
     Checkpoint open() throws IOException {
         Path directory = Path.of(model);
-        if (!Files.exists(directory)) {
-            throw new NoSuchFileException(model, null, "no such directory" + hint());
-        }
+        requireExisting(directory);
         return Checkpoint.open(directory);
     }
 
-    /** For a name that a directory does not have but a repository on the Hub may. */
-    private String hint() {
+    /** Refuses a directory that is not there, and says so where the name may be a repository's on the Hub. */
+    static void requireExisting(Path directory) throws NoSuchFileException {
+        if (!Files.exists(directory)) {
+            throw new NoSuchFileException(directory.toString(), null, "no such directory" + hint(directory.toString()));
+        }
+    }
+
+    private static String hint(String model) {
         try {
             RepoId id = RepoId.parse(model);
             return "; if you mean the repository " + id + " on the Hub, download it first and name its directory";

@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -32,6 +33,13 @@ final class NpyWriter implements Closeable {
     }
 
     static NpyWriter create(Path file, long rows, long columns) throws IOException {
+        Path target = file.toAbsolutePath();
+        if (Files.isDirectory(target)) {
+            throw new FileSystemException(file.toString(), null, "is a directory; name a file for the logits");
+        }
+        if (target.getParent() == null || !Files.isDirectory(target.getParent())) {
+            throw new FileSystemException(file.toString(), null, "its directory does not exist; create it first");
+        }
         Path temporary = file.resolveSibling("." + file.getFileName() + ".partial");
         FileChannel channel = FileChannel.open(
                 temporary, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING);

@@ -3,7 +3,9 @@ package io.gptq4j.cli;
 import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.calibration.Tokenizer;
 import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.format.ArtifactWriter;
+import io.gptq4j.format.QuantizeConfig;
 import io.gptq4j.gptq.ArtifactCheck;
 import io.gptq4j.gptq.ArtifactPlans;
 import io.gptq4j.gptq.GptqOptions;
@@ -180,6 +182,10 @@ final class QuantizeCommand implements Callable<Integer> {
             throw new IllegalArgumentException("--samples and --seqlen must be positive");
         }
         try (Checkpoint checkpoint = options.open()) {
+            if (checkpoint.config().has(QuantizeConfig.CONFIG_KEY)) {
+                throw new CheckpointException(
+                        options.model() + " is quantized already; quantize the float checkpoint it came from");
+            }
             Architecture architecture = ModelFamilies.architecture(checkpoint.config());
             QuantizationPlan plan = QuantizationPlan.of(architecture, gptq);
             plan.warning().ifPresent(console::warn);
@@ -198,12 +204,12 @@ final class QuantizeCommand implements Callable<Integer> {
                                 writer.write(module);
                             },
                             progress(architecture));
-                    writer.commit();
-                }
-                Optional<String> difference = check.differenceIn(out);
-                if (difference.isPresent()) {
-                    console.error(difference.get());
-                    return ExitCode.VERIFICATION_FAILED.number();
+                    writer.commit(written -> {
+                        Optional<String> difference = check.differenceIn(written);
+                        if (difference.isPresent()) {
+                            throw new VerificationException(difference.get());
+                        }
+                    });
                 }
                 report(session, plan, windows, modules, (System.nanoTime() - start) / 1e9);
             }

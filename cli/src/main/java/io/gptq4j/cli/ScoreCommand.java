@@ -1,10 +1,10 @@
 package io.gptq4j.cli;
 
+import io.gptq4j.calibration.TextFile;
 import io.gptq4j.calibration.Tokenizer;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.eval.Evaluator;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
@@ -55,7 +55,7 @@ final class ScoreCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         int[] ids = input.ids;
-        String content = input.text == null ? "" : Files.readString(input.text);
+        String content = input.text == null ? "" : TextFile.read(input.text);
         try (Checkpoint checkpoint = options.open()) {
             if (ids == null) {
                 try (Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson())) {
@@ -71,7 +71,7 @@ final class ScoreCommand implements Callable<Integer> {
 
     private void score(Session session, int[] ids) throws IOException {
         int vocabulary = session.model().architecture().vocabSize();
-        for (int id : ids) {
+        for (int id : input.ids == null ? new int[0] : input.ids) { // those of a text are the tokenizer's business
             if (id < 0 || id >= vocabulary) {
                 throw new IllegalArgumentException(
                         "Token id " + id + " is outside the model's vocabulary, 0 to " + (vocabulary - 1));

@@ -179,16 +179,29 @@ public final class ArtifactWriter implements Closeable {
         }
     }
 
+    /** Looks at an artifact that is complete but has no name yet; what it throws stops the commit. */
+    @FunctionalInterface
+    public interface Inspector {
+        /** Reads what it wants to below {@code directory}, and changes nothing. */
+        void inspect(Path directory) throws IOException;
+    }
+
+    /** A {@link #commit(Inspector) commit} that nobody looks at. */
+    public Path commit() throws IOException {
+        return commit(directory -> {});
+    }
+
     /**
      * Completes the artifact and gives it its name.
      *
+     * @param inspector sees all files before they have their name
      * @return the output directory as it was given
      * @throws IllegalStateException if a module of the plan was not written
      * @throws FileAlreadyExistsException if something has come into being at the output's name; once that is moved away,
      *     the commit may be tried again
      * @throws IOException if the output fails
      */
-    public Path commit() throws IOException {
+    public Path commit(Inspector inspector) throws IOException {
         for (ModuleShape module : plan.modules()) {
             if (!written.contains(module.name())) {
                 throw new IllegalStateException("Module " + module.name() + " was not written, so " + out
@@ -205,6 +218,7 @@ public final class ArtifactWriter implements Closeable {
             }
             RepositoryFiles.copyCarried(plan.source(), staging.path());
             RepositoryFiles.writeConfigs(staging.path(), plan);
+            inspector.inspect(staging.path());
             staging.publish();
         } catch (IOException e) {
             throw explained(e);

@@ -5,13 +5,17 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
+import java.util.LinkedList;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -23,14 +27,19 @@ import java.util.stream.Stream;
 final class StagingDirectory implements Closeable {
     private final Path target;
     private final Path parent;
+    /** Parents that came into being with the staging directory, and go with it if there is no publication. */
+    private final List<Path> created;
+
     private final Path directory;
     private final Path lockFile;
     private final FileChannel lock;
     private boolean published;
 
-    private StagingDirectory(Path target, Path parent, Path directory, Path lockFile, FileChannel lock) {
+    private StagingDirectory(
+            Path target, Path parent, List<Path> created, Path directory, Path lockFile, FileChannel lock) {
         this.target = target;
         this.parent = parent;
+        this.created = created;
         this.directory = directory;
         this.lockFile = lockFile;
         this.lock = lock;
@@ -49,8 +58,32 @@ final class StagingDirectory implements Closeable {
         if (parent == null) {
             throw taken(target, "is a root directory");
         }
-        Files.createDirectories(parent);
         requireFree(resolved);
+        if (resolved.equals(Path.of("").toRealPath())) {
+            throw taken(
+                    target, "is the current directory, which no rename can replace: name a new directory inside it");
+        }
+        List<Path> missing = missing(target, parent);
+        try {
+            return create(target, resolved, parent, missing);
+        } catch (FileAlreadyExistsException e) {
+            deleteEmpty(missing);
+            throw e;
+        } catch (FileSystemException e) { // whose file is one that the user never named
+            deleteEmpty(missing);
+            String reason = e instanceof AccessDeniedException
+                    ? "permission denied"
+                    : e.getReason() != null ? e.getReason() : "no such directory";
+            FileSystemException explained =
+                    new FileSystemException(target.toString(), null, "the output cannot be created here: " + reason);
+            explained.initCause(e);
+            throw explained;
+        }
+    }
+
+    private static StagingDirectory create(Path target, Path resolved, Path parent, List<Path> missing)
+            throws IOException {
+        Files.createDirectories(parent);
         if (Files.exists(resolved) && !Files.getFileStore(resolved).equals(Files.getFileStore(parent))) {
             throw taken(target, "is a mount point, which no rename can replace: name a new directory inside it");
         }
@@ -61,7 +94,8 @@ final class StagingDirectory implements Closeable {
             lock.close();
             throw taken(target, "is being written by another run: wait for it or choose another directory");
         }
-        StagingDirectory staging = new StagingDirectory(resolved, parent, parent.resolve(name), lockFile, lock);
+        StagingDirectory staging =
+                new StagingDirectory(resolved, parent, missing, parent.resolve(name), lockFile, lock);
         try {
             staging.requireFree(); // another run may have finished since
             delete(staging.directory);
@@ -114,6 +148,34 @@ final class StagingDirectory implements Closeable {
         } finally {
             Files.deleteIfExists(lockFile);
             lock.close();
+            if (!published) {
+                deleteEmpty(created);
+            }
+        }
+    }
+
+    /** The ancestors to create, outermost first. */
+    private static List<Path> missing(Path target, Path parent) throws IOException {
+        LinkedList<Path> missing = new LinkedList<>();
+        Path ancestor = parent;
+        while (ancestor != null && !Files.exists(ancestor)) {
+            missing.addFirst(ancestor);
+            ancestor = ancestor.getParent();
+        }
+        if (ancestor != null && !Files.isDirectory(ancestor)) {
+            throw new FileSystemException(
+                    target.toString(), null, "the output cannot be created here: " + ancestor + " is no directory");
+        }
+        return missing;
+    }
+
+    private static void deleteEmpty(List<Path> directories) throws IOException {
+        for (int i = directories.size() - 1; i >= 0; i--) {
+            try {
+                Files.deleteIfExists(directories.get(i));
+            } catch (DirectoryNotEmptyException e) {
+                return; // somebody else has put something there
+            }
         }
     }
 

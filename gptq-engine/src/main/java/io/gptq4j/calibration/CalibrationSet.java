@@ -98,10 +98,8 @@ public record CalibrationSet(int[][] windows, String source) {
     public static CalibrationSet fromFile(Path file, Tokenizer tokenizer, int samples, int seqlen, long seed)
             throws IOException {
         requireSizes(samples, seqlen);
+        TextFile.requireFile(file);
         String source = file.toString();
-        if (Files.isDirectory(file)) {
-            throw new CalibrationException(source + " is a directory; expected a text, .jsonl or .json file");
-        }
         String name = source.toLowerCase(Locale.ROOT);
         boolean lines = name.endsWith(".jsonl");
         try (InputStream in = Files.newInputStream(file)) {
@@ -217,7 +215,7 @@ public record CalibrationSet(int[][] windows, String source) {
                 }
             }
         } catch (CharacterCodingException e) {
-            throw new CalibrationException(source + " is not UTF-8 text", e);
+            throw TextFile.notUtf8(source, e);
         }
         stream.add(tokenizer.encode(pending.toString()));
         return stream.toArray();

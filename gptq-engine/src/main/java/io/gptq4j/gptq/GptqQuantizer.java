@@ -63,6 +63,7 @@ public final class GptqQuantizer {
     public List<ModuleReport> run(CalibrationSet calibration, Sink sink, QuantizationListener listener)
             throws IOException {
         model.requireWindow(calibration.seqlen());
+        model.checkOutsideBlocks();
         List<ModuleReport> reports = new ArrayList<>();
         int blocks = plan.architecture().layers();
         try (Scope states = model.scope()) {

@@ -8,6 +8,8 @@ import io.gptq4j.tensor.Tensor;
 import io.gptq4j.tensor.Torch;
 import java.io.IOException;
 import java.util.Arrays;
+import java.util.LinkedHashSet;
+import java.util.Set;
 
 /**
  * A checkpoint, float or GPTQ, ready to run on a device. Nothing of it stays in memory between calls but small tables:
@@ -71,6 +73,21 @@ public final class LanguageModel implements AutoCloseable {
         if (length < 2 || bounded && length > architecture.maxPositions()) {
             throw new IllegalArgumentException("A window of " + length + " tokens does not fit this model: it takes 2 "
                     + (bounded ? "to " + architecture.maxPositions() : "or more"));
+        }
+    }
+
+    /**
+     * Reads every tensor that belongs to no block once, so that damage in the head is found before hours are spent.
+     *
+     * @throws CheckpointException if one of them holds a NaN or an infinity
+     */
+    public void checkOutsideBlocks() throws IOException {
+        Set<String> names = new LinkedHashSet<>(architecture.tensors().keySet());
+        for (int layer = 0; layer < architecture.layers(); layer++) {
+            names.removeAll(architecture.blockTensors(layer).keySet());
+        }
+        for (String name : names) {
+            weights.load(scope, name, type).close();
         }
     }
 
@@ -200,7 +217,9 @@ public final class LanguageModel implements AutoCloseable {
         for (long id : flat) {
             if (id < 0 || id >= architecture.vocabSize()) {
                 throw new CheckpointException("Token id " + id + " is outside the model's vocabulary of "
-                        + architecture.vocabSize() + "; the tokenizer belongs to another model");
+                        + architecture.vocabSize()
+                        + " (vocab_size in config.json): the tokenizer.json beside it, or the"
+                        + " token ids that were given, belong to another model");
             }
         }
         return step.longs(flat, windows.length, windows[0].length);

@@ -16,6 +16,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
 
 /**
@@ -108,6 +109,9 @@ public final class Scope implements AutoCloseable {
     }
 
     private IValue run(String script, String method, Object... arguments) {
+        if (Thread.currentThread().isInterrupted()) {
+            throw new CancellationException("Interrupted.");
+        }
         IValue[] values = new IValue[arguments.length];
         try {
             for (int i = 0; i < values.length; i++) {

@@ -16,6 +16,7 @@ import java.util.concurrent.TimeUnit;
 final class Cli {
     private final Map<String, String> environment = new HashMap<>();
     private Path program = SourceTree.root().resolve(Path.of("cli", "target", "gptq4j", "bin", "gptq4j"));
+    private Path workingDirectory = Path.of("").toAbsolutePath();
     private Duration timeout = Duration.ofMinutes(2);
 
     /**
@@ -36,6 +37,12 @@ final class Cli {
     /** Uses another path to the program, such as a link. */
     Cli through(Path program) {
         this.program = program;
+        return this;
+    }
+
+    /** Runs in another directory. */
+    Cli in(Path directory) {
+        workingDirectory = directory;
         return this;
     }
 
@@ -64,6 +71,7 @@ final class Cli {
         try {
             ProcessBuilder builder =
                     new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
+            builder.directory(workingDirectory.toFile());
             builder.environment().putAll(environment);
             Process process = builder.start();
             process.getOutputStream().close();
