@@ -36,6 +36,11 @@ public record QuantizationPlan(
      *     or if no module can be quantized at all
      */
     public static QuantizationPlan of(Architecture architecture, GptqOptions options) {
+        if (options.reference() && !options.sym()) {
+            throw new IllegalArgumentException(
+                    "AutoGPTQ's asymmetric grids can have a zero point of 0, which its format"
+                            + " cannot hold; follow AutoGPTQ exactly with a symmetric grid, or use our asymmetric one");
+        }
         List<ModuleGroup> groups = new ArrayList<>();
         List<Linear> skipped = new ArrayList<>();
         for (ModuleGroup group : architecture.moduleGroups()) {

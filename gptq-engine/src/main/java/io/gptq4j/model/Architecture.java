@@ -102,17 +102,19 @@ public record Architecture(
 
     /** Activation functions, with the names config.json has for them. */
     public enum Activation {
-        SILU("silu", "silu", "swish"),
+        SILU("silu", "silu,swish"),
         GELU("gelu", "gelu"),
-        GELU_TANH("gelu_tanh", "gelu_new", "gelu_pytorch_tanh", "gelu_fast"),
+        GELU_TANH("gelu_tanh", "gelu_new,gelu_pytorch_tanh,gelu_fast"),
         RELU("relu", "relu");
 
         private final String script;
-        private final List<String> names;
 
-        Activation(String script, String... names) {
+        /** Separated by commas. */
+        private final String names;
+
+        Activation(String script, String names) {
             this.script = script;
-            this.names = List.of(names);
+            this.names = names;
         }
 
         /** The name in {@code decoder.py}. */
@@ -123,7 +125,7 @@ public record Architecture(
         /** The activation with this name in config.json, if it is a known one. */
         public static Optional<Activation> of(String name) {
             for (Activation activation : values()) {
-                if (activation.names.contains(name)) {
+                if (List.of(activation.names.split(",", -1)).contains(name)) {
                     return Optional.of(activation);
                 }
             }

@@ -70,7 +70,7 @@ public final class LanguageModel implements AutoCloseable {
      */
     public void requireWindow(int length) {
         boolean bounded = !(architecture.attention().position() instanceof Architecture.Alibi);
-        if (length < 2 || bounded && length > architecture.maxPositions()) {
+        if (length < 2 || (bounded && length > architecture.maxPositions())) {
             throw new IllegalArgumentException("A window of " + length + " tokens does not fit this model: it takes 2 "
                     + (bounded ? "to " + architecture.maxPositions() : "or more"));
         }

@@ -167,7 +167,7 @@ public final class Scope implements AutoCloseable {
                 }
             }
             Tensor placed = allocate(() -> host.toDevice(manager.getDevice(), false));
-            filled = placed.array() == host;
+            filled = host.getDevice().equals(manager.getDevice()); // then toDevice gave back the array itself
             return placed.moveTo(this);
         } finally {
             if (!filled) {

@@ -15,7 +15,7 @@ import java.util.regex.Pattern;
  * calling it from several Java threads only makes them compete. Not thread-safe.
  */
 public final class Torch implements AutoCloseable {
-    private static final Pattern CUDA = Pattern.compile("(?:cuda|gpu)(?::(\\d{1,4}))?");
+    private static final Pattern CUDA = Pattern.compile("(?:cuda|gpu)(?::(\\d+))?");
 
     /** Bytes moved per read when a tensor is filled; buffers over libtorch's memory cannot exceed 2 GiB. */
     private static final long CHUNK = 1L << 28;

@@ -132,8 +132,8 @@ class Gptq(Module):
     return (torch.stack(scales), torch.stack(zeros))
 
   # The column loop. Wt [n, rows] is consumed; rows and columns of U, lines of Wt and groups are in solve order. Where
-  # refresh > 0, the grid of a group is made when its first column is reached, from the weights as updated so far;
-  # otherwise scale and zero [G, rows] are given. Returns codes [n, rows] and the loss sum(((w - q) / U_cc)^2) / 2.
+  # refresh > 0, the grid of a group is made when its first column is reached, from the weights as updated up to the
+  # block before, as the reference programs do; otherwise scale and zero [G, rows] are given. Returns codes [n, rows] and the loss sum(((w - q) / U_cc)^2) / 2.
   def solve(self: __torch__.Gptq, Wt: Tensor, U: Tensor, scale: Tensor, zero: Tensor, groups: List[int], refresh: int, maxq: int, sym: bool, exponent: float, reference: bool, blocksize: int) -> Tuple[Tensor, Tensor]:
     n = torch.size(Wt, 0)
     rows = torch.size(Wt, 1)
@@ -182,9 +182,6 @@ class Gptq(Module):
 
   def as_bytes(self: __torch__.Gptq, x: Tensor) -> Tensor:
     return x.to(0)
-
-  def as_floats(self: __torch__.Gptq, x: Tensor) -> Tensor:
-    return x.to(6)
 
   # Lines of x reordered; the inverse permutation undoes it.
   def reordered(self: __torch__.Gptq, x: Tensor, order: Tensor) -> Tensor:

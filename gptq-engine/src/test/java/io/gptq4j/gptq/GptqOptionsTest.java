@@ -58,7 +58,7 @@ class GptqOptionsTest {
                 }
             }
         }
-        // AutoGPTQ's asymmetric grids can have the zero point 0; Packing refuses what v1 cannot store.
+        // Refused by the plan: AutoGPTQ's asymmetric grids can have the zero point 0.
         return options.stream().filter(o -> o.sym() || !o.reference());
     }
 

@@ -50,6 +50,14 @@ class QuantizationPlanTest {
     }
 
     @Test
+    void refusesAutoGptqsOwnAsymmetricGrid() {
+        GptqOptions exact = new GptqOptions(4, 64, false, false, false, 0.01, 0, 128, true);
+        assertThatThrownBy(() -> QuantizationPlan.of(llama(256, 704), exact))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("zero point of 0");
+    }
+
+    @Test
     void namesTheModuleThatDoesNotFitAndTheGroupSizesThatDo() {
         assertThatThrownBy(() -> QuantizationPlan.of(llama(256, 704), grouped(128)))
                 .isInstanceOf(IllegalArgumentException.class)

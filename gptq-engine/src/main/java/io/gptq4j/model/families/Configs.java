@@ -26,7 +26,7 @@ final class Configs {
     /** A key that may only have the value under which the family's plain computation is right. */
     static void requireDefault(ModelConfig config, String key, Object plain) throws CheckpointException {
         Object value = config.values().get(key);
-        boolean same = value instanceof Number number && plain instanceof Number other
+        boolean same = (value instanceof Number number && plain instanceof Number other)
                 ? number.doubleValue() == other.doubleValue()
                 : plain.equals(value);
         if (value != null && !same) {
