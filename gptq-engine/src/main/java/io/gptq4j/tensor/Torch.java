@@ -69,7 +69,10 @@ public final class Torch implements AutoCloseable {
                                 + " CPU only. The README's GPU section says how to bring a CUDA build along; or use --device cpu.");
             }
             String index = cuda.group(1) == null ? "0" : cuda.group(1);
-            if (index.length() > 4 || Integer.parseInt(index) >= engine.getGpuCount()) {
+            // 0 says nothing about a ROCm build, whose GPUs DJL does not see; libtorch itself will refuse a wrong
+            // number.
+            int count = engine.getGpuCount() == 0 ? 10 : engine.getGpuCount();
+            if (index.length() > 4 || Integer.parseInt(index) >= count) {
                 throw new IllegalArgumentException("Device " + name + " is not there: this machine shows "
                         + engine.getGpuCount() + " GPUs, counted from cuda:0");
             }
