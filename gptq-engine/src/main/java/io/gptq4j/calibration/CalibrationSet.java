@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.MappingIterator;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
@@ -109,7 +110,11 @@ public record CalibrationSet(int[][] windows, String source) {
         List<int[]> rows = new ArrayList<>();
         TokenStream stream = new TokenStream(limit(samples, seqlen));
         int tooShort = 0;
-        try (MappingIterator<JsonNode> values = JSON.readerFor(JsonNode.class).readValues(in)) {
+        ObjectReader reader = JSON.readerFor(JsonNode.class);
+        // Of a stream, Jackson takes a first value that is an array apart: right for one array of texts, not for rows.
+        try (MappingIterator<JsonNode> values = source.toLowerCase(Locale.ROOT).endsWith(".jsonl")
+                ? reader.readValues(JSON.createParser(in))
+                : reader.readValues(in)) {
             for (int number = 1; values.hasNextValue() && rows.size() < samples && !stream.full(); number++) {
                 JsonNode value = values.nextValue();
                 JsonNode ids = value.isArray() ? value : value.path("input_ids");
