@@ -4,6 +4,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
@@ -47,12 +48,17 @@ final class NpyWriter implements Closeable {
         String header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + rows + ", " + columns + "), }";
         int padding = 63 - (MAGIC.length + 2 + header.length()) % 64; // data starts at a multiple of 64
         byte[] text = (header + " ".repeat(padding) + "\n").getBytes(StandardCharsets.US_ASCII);
-        writer.writeFully(ByteBuffer.allocate(MAGIC.length + 2 + text.length)
-                .order(ByteOrder.LITTLE_ENDIAN)
-                .put(MAGIC)
-                .putShort((short) text.length)
-                .put(text)
-                .flip());
+        try {
+            writer.writeFully(ByteBuffer.allocate(MAGIC.length + 2 + text.length)
+                    .order(ByteOrder.LITTLE_ENDIAN)
+                    .put(MAGIC)
+                    .putShort((short) text.length)
+                    .put(text)
+                    .flip());
+        } catch (IOException e) {
+            writer.close();
+            throw e;
+        }
         return writer;
     }
 
@@ -64,8 +70,14 @@ final class NpyWriter implements Closeable {
     }
 
     private void writeFully(ByteBuffer bytes) throws IOException {
-        while (bytes.hasRemaining()) {
-            channel.write(bytes);
+        try {
+            while (bytes.hasRemaining()) {
+                channel.write(bytes);
+            }
+        } catch (ClosedByInterruptException e) {
+            throw e;
+        } catch (IOException e) { // such as a full disk, whose message does not say which
+            throw new IOException(file + ": " + e.getMessage(), e);
         }
     }
 

@@ -130,7 +130,7 @@ final class QuantizeCommand implements Callable<Integer> {
             names = "--seqlen",
             paramLabel = "N",
             description = "Tokens per window (default: 2048, or what the model can take).")
-    private int seqlen;
+    private @Nullable Integer seqlen;
 
     @Option(
             names = "--seed",
@@ -178,8 +178,9 @@ final class QuantizeCommand implements Callable<Integer> {
         long start = System.nanoTime();
         GptqOptions gptq = gptqOptions();
         long largestFile = Sizes.parse(shardSize);
-        if (samples < 1 || seqlen < 0) {
-            throw new IllegalArgumentException("--samples and --seqlen must be positive");
+        requirePositive("--samples", samples);
+        if (seqlen != null) {
+            requirePositive("--seqlen", seqlen);
         }
         try (Checkpoint checkpoint = options.open()) {
             if (checkpoint.config().has(QuantizeConfig.CONFIG_KEY)) {
@@ -217,6 +218,12 @@ final class QuantizeCommand implements Callable<Integer> {
         return ExitCode.OK.number();
     }
 
+    private static void requirePositive(String option, int value) {
+        if (value < 1) {
+            throw new IllegalArgumentException(option + " must be at least 1, not " + value);
+        }
+    }
+
     private GptqOptions gptqOptions() {
         boolean actOrder = descAct == null || descAct;
         boolean fixedGroups = staticGroups == null ? descAct == null : staticGroups;
@@ -224,7 +231,7 @@ final class QuantizeCommand implements Callable<Integer> {
     }
 
     private CalibrationSet windows(Checkpoint checkpoint, Architecture architecture) throws IOException {
-        int length = seqlen > 0 ? seqlen : Math.min(2048, architecture.maxPositions());
+        int length = seqlen != null ? seqlen : Math.min(2048, architecture.maxPositions());
         try (Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson())) {
             CalibrationSet windows = calibration == null
                     ? CalibrationSet.embedded(tokenizer, samples, length, seed)
