@@ -373,11 +373,11 @@ class BadInputIT {
                     "{\"text\": \"a\"}\\n{\"text\":\\n | not valid JSON",
                     "{\"text\": \"a\"}\\n{\"words\": \"a\"}\\n | value 2",
                     "{\"input_ids\": [1, 2, 3]} | 128 tokens of one window",
-                    "{\"input_ids\": [\"a\", 2, 3]} | 3"
+                    "{\"input_ids\": [\"a\", 2, 3]} | value 1 has a token id that is not a number"
                 })
         void thatAreMalformedJsonLines(String content, String sentence) throws Exception {
             text = Files.writeString(directory.resolve("text.jsonl"), content.replace("\\n", "\n"));
-            String seqlen = sentence.equals("3") ? "3" : "128";
+            String seqlen = sentence.contains("not a number") ? "3" : "128";
             refused(quantize("--calibration", text.toString(), "--seqlen", seqlen), 6, text, sentence);
         }
     }
@@ -529,13 +529,13 @@ class BadInputIT {
             "--damp-percent, 1, between 0 and 1",
             "--samples, 0, --samples",
             "--seqlen, -1, --seqlen",
-            "--seqlen, 1, it takes 2 to 128",
+            "--seqlen, 1, 2 tokens or more",
             "--seqlen, 129, it takes 2 to 128",
             "--group-size, 128, '64, 32'",
             "--group-size, 48, '64, 32'",
             "--group-size, 0, multiple of 8",
             "--device, tpu, 'auto, cpu or cuda:N'",
-            "--device, cuda:99999999999, 'auto, cpu or cuda:N'",
+            "--device, cuda:99999999999, is not there",
             "--dtype, int8, float32",
             "--mse, -1, 2.4",
             "--shard-size, 0, 5GB"
