@@ -204,7 +204,7 @@ final class QuantizeCommand implements Callable<Integer> {
                                 check.remember(module);
                                 writer.write(module);
                             },
-                            progress(architecture));
+                            progress(plan));
                     writer.commit(written -> {
                         Optional<String> difference = check.differenceIn(written);
                         if (difference.isPresent()) {
@@ -244,12 +244,11 @@ final class QuantizeCommand implements Callable<Integer> {
         }
     }
 
-    private QuantizationListener progress(Architecture architecture) {
+    private QuantizationListener progress(QuantizationPlan plan) {
         ProgressView view = console.progress();
-        int perBlock = (int) architecture.moduleGroups().stream()
-                .mapToLong(group -> group.modules().size())
-                .sum();
-        int total = architecture.layers() * perBlock;
+        int perBlock =
+                plan.groups().stream().mapToInt(group -> group.modules().size()).sum();
+        int total = plan.architecture().layers() * perBlock;
         view.start("quantizing", total);
         return new QuantizationListener() {
             private int done;

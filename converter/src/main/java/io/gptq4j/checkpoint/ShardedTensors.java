@@ -1,5 +1,6 @@
 package io.gptq4j.checkpoint;
 
+import io.gptq4j.internal.Closing;
 import io.gptq4j.internal.Messages;
 import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
@@ -50,11 +51,7 @@ final class ShardedTensors implements TensorSource {
             }
             return result;
         } catch (IOException | RuntimeException e) {
-            try {
-                result.close();
-            } catch (IOException closing) {
-                e.addSuppressed(closing);
-            }
+            Closing.after(e, result);
             throw e;
         }
     }
@@ -76,21 +73,7 @@ final class ShardedTensors implements TensorSource {
 
     @Override
     public void close() throws IOException {
-        IOException failure = null;
-        for (TensorSource shard : shards) {
-            try {
-                shard.close();
-            } catch (IOException e) {
-                if (failure == null) {
-                    failure = e;
-                } else {
-                    failure.addSuppressed(e);
-                }
-            }
-        }
-        if (failure != null) {
-            throw failure;
-        }
+        Closing.all(shards);
     }
 
     private void add(TensorSource shard, Path file, List<String> listed) throws CheckpointException {

@@ -1,5 +1,6 @@
 package io.gptq4j.checkpoint;
 
+import io.gptq4j.internal.Closing;
 import io.gptq4j.internal.FileChannels;
 import io.gptq4j.internal.Messages;
 import io.gptq4j.safetensors.DType;
@@ -47,11 +48,7 @@ final class TorchZipReader implements TensorSource {
             reader.load();
             return reader;
         } catch (IOException | RuntimeException e) {
-            try {
-                reader.close();
-            } catch (IOException closing) {
-                e.addSuppressed(closing);
-            }
+            Closing.after(e, reader);
             throw e;
         }
     }

@@ -2,6 +2,7 @@ package io.gptq4j.format;
 
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.internal.Closing;
 import io.gptq4j.safetensors.DType;
 import io.gptq4j.safetensors.SafetensorsWriter;
 import io.gptq4j.safetensors.TensorInfo;
@@ -135,19 +136,11 @@ public final class ArtifactWriter implements Closeable {
             }
             return writer;
         } catch (IOException e) {
-            writer.abandon(e);
+            Closing.after(e, writer);
             throw writer.explained(e);
         } catch (RuntimeException e) {
-            writer.abandon(e);
+            Closing.after(e, writer);
             throw e;
-        }
-    }
-
-    private void abandon(Exception failure) {
-        try {
-            close();
-        } catch (IOException closing) {
-            failure.addSuppressed(closing);
         }
     }
 
@@ -229,23 +222,9 @@ public final class ArtifactWriter implements Closeable {
     /** Without a {@link #commit}, removes everything that was written. */
     @Override
     public void close() throws IOException {
-        IOException failure = null;
         List<Closeable> parts = new ArrayList<>(shards);
         parts.add(staging);
-        for (Closeable part : parts) {
-            try {
-                part.close();
-            } catch (IOException e) {
-                if (failure == null) {
-                    failure = e;
-                } else {
-                    failure.addSuppressed(e);
-                }
-            }
-        }
-        if (failure != null) {
-            throw failure;
-        }
+        Closing.all(parts);
     }
 
     private void requireSpace() throws IOException {

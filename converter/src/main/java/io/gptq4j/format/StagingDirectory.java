@@ -14,8 +14,8 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayDeque;
 import java.util.Comparator;
-import java.util.LinkedList;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -156,7 +156,7 @@ final class StagingDirectory implements Closeable {
 
     /** The ancestors to create, outermost first. */
     private static List<Path> missing(Path target, Path parent) throws IOException {
-        LinkedList<Path> missing = new LinkedList<>();
+        ArrayDeque<Path> missing = new ArrayDeque<>();
         Path ancestor = parent;
         while (ancestor != null && !Files.exists(ancestor)) {
             missing.addFirst(ancestor);
@@ -166,7 +166,7 @@ final class StagingDirectory implements Closeable {
             throw new FileSystemException(
                     target.toString(), null, "the output cannot be created here: " + ancestor + " is no directory");
         }
-        return missing;
+        return List.copyOf(missing);
     }
 
     private static void deleteEmpty(List<Path> directories) throws IOException {

@@ -1,5 +1,6 @@
 package io.gptq4j.safetensors;
 
+import io.gptq4j.internal.Closing;
 import io.gptq4j.internal.FileChannels;
 import io.gptq4j.internal.Messages;
 import io.gptq4j.safetensors.SafetensorsException.Reason;
@@ -55,11 +56,7 @@ public final class SafetensorsReader implements TensorSource {
         try {
             return new SafetensorsReader(name, channel, readHeader(name, channel));
         } catch (IOException | RuntimeException e) {
-            try {
-                channel.close();
-            } catch (IOException closing) {
-                e.addSuppressed(closing);
-            }
+            Closing.after(e, channel);
             throw e;
         }
     }

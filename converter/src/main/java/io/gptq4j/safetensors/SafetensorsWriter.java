@@ -1,5 +1,6 @@
 package io.gptq4j.safetensors;
 
+import io.gptq4j.internal.Closing;
 import io.gptq4j.internal.FileChannels;
 import io.gptq4j.internal.Messages;
 import java.io.Closeable;
@@ -78,11 +79,7 @@ public final class SafetensorsWriter implements Closeable {
             }
             return writer;
         } catch (IOException | RuntimeException e) {
-            try {
-                writer.close();
-            } catch (IOException closing) {
-                e.addSuppressed(closing);
-            }
+            Closing.after(e, writer);
             throw e;
         }
     }
