@@ -86,7 +86,7 @@ public final class GptqQuantizer {
                             listener.moduleQuantized(report);
                         });
                     }
-                    for (int w = 0; w < hidden.size() && layer + 1 < blocks; w++) { // nobody reads the last block's
+                    for (int w = 0; w < hidden.size(); w++) {
                         hidden.set(w, block.finish(states, at.get(w)));
                     }
                 }
