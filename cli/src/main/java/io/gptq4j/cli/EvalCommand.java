@@ -62,9 +62,7 @@ final class EvalCommand implements Callable<Integer> {
         try (Checkpoint checkpoint = options.open();
                 Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson());
                 Session session = Session.open(options, checkpoint)) {
-            int length = window > 0
-                    ? window
-                    : Math.min(2048, session.model().architecture().maxPositions());
+            int length = window > 0 ? window : session.model().architecture().defaultWindow();
             ProgressView view = console.progress();
             view.start("evaluating", session.model().architecture().layers());
             Evaluator evaluator =

@@ -71,9 +71,7 @@ record Inspection(
             }
             List<String> problems = new ArrayList<>();
             Quantization quantization = null;
-            boolean quantized = checkpoint.config().has("quantization_config")
-                    || source.tensors().keySet().stream().anyMatch(name -> name.endsWith(".qweight"));
-            if (quantized) {
+            if (ArtifactReader.isArtifact(checkpoint)) {
                 ArtifactReader reader = ArtifactReader.of(checkpoint);
                 for (String module : reader.modules()) {
                     parameters += source.tensor(module + ".qweight").elements()

@@ -4,8 +4,8 @@ import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.calibration.Tokenizer;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.format.ArtifactReader;
 import io.gptq4j.format.ArtifactWriter;
-import io.gptq4j.format.QuantizeConfig;
 import io.gptq4j.gptq.ArtifactCheck;
 import io.gptq4j.gptq.ArtifactPlans;
 import io.gptq4j.gptq.GptqOptions;
@@ -183,7 +183,7 @@ final class QuantizeCommand implements Callable<Integer> {
             requirePositive("--seqlen", seqlen);
         }
         try (Checkpoint checkpoint = options.open()) {
-            if (checkpoint.config().has(QuantizeConfig.CONFIG_KEY)) {
+            if (ArtifactReader.isArtifact(checkpoint)) {
                 throw new CheckpointException(
                         options.model() + " is quantized already; quantize the float checkpoint it came from");
             }
@@ -231,7 +231,7 @@ final class QuantizeCommand implements Callable<Integer> {
     }
 
     private CalibrationSet windows(Checkpoint checkpoint, Architecture architecture) throws IOException {
-        int length = seqlen != null ? seqlen : Math.min(2048, architecture.maxPositions());
+        int length = seqlen != null ? seqlen : architecture.defaultWindow();
         try (Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson())) {
             CalibrationSet windows = calibration == null
                     ? CalibrationSet.embedded(tokenizer, samples, length, seed)

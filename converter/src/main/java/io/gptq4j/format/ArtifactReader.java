@@ -38,6 +38,12 @@ public final class ArtifactReader {
         this.config = config;
     }
 
+    /** Whether a checkpoint is quantized, by its configuration or by its tensors; not whether it can be read. */
+    public static boolean isArtifact(Checkpoint checkpoint) {
+        return checkpoint.config().has(QuantizeConfig.CONFIG_KEY)
+                || checkpoint.tensors().tensors().keySet().stream().anyMatch(name -> name.endsWith(QWEIGHT));
+    }
+
     /**
      * Finds and checks the quantized modules of a checkpoint.
      *
@@ -155,7 +161,7 @@ public final class ArtifactReader {
     }
 
     private int[][] ints(String name) throws IOException {
-        List<Long> shape = info(name).shape();
+        List<Long> shape = tensors.tensor(name).shape();
         int[][] rows = new int[Math.toIntExact(shape.get(0))][Math.toIntExact(shape.get(1))];
         forEachRow(name, rows.length, (row, bytes) -> bytes.asIntBuffer().get(rows[row]));
         return rows;
@@ -175,7 +181,7 @@ public final class ArtifactReader {
     }
 
     private short[][] scales(String name) throws IOException {
-        TensorInfo info = info(name);
+        TensorInfo info = tensors.tensor(name);
         short[][] scales = new short[Math.toIntExact(info.shape().get(0))]
                 [Math.toIntExact(info.shape().get(1))];
         forEachRow(name, scales.length, (row, bytes) -> {
@@ -189,14 +195,6 @@ public final class ArtifactReader {
         return scales;
     }
 
-    private TensorInfo info(String name) {
-        TensorInfo info = tensors.tensors().get(name);
-        if (info == null) {
-            throw new IllegalArgumentException("There is no tensor " + name);
-        }
-        return info;
-    }
-
     @FunctionalInterface
     private interface RowConsumer {
         /** @param bytes exactly the row, little-endian */
@@ -204,7 +202,7 @@ public final class ArtifactReader {
     }
 
     private void forEachRow(String name, int rows, RowConsumer consumer) throws IOException {
-        int rowBytes = Math.toIntExact(info(name).byteLength() / rows);
+        int rowBytes = Math.toIntExact(tensors.tensor(name).byteLength() / rows);
         int perRead = Math.max(1, Math.min(rows, CHUNK / rowBytes));
         ByteBuffer chunk = ByteBuffer.allocate(Math.multiplyExact(perRead, rowBytes));
         for (int row = 0; row < rows; row += perRead) {

@@ -158,6 +158,11 @@ public record Architecture(
                 new ModuleGroup(Stage.MLP_OUT, List.of(mlp.output())));
     }
 
+    /** The window length to take where nobody asks for another: 2048, or what the model can take. */
+    public int defaultWindow() {
+        return Math.min(2048, maxPositions);
+    }
+
     /** The path of a module or norm of block {@code layer}. */
     public String inBlock(int layer, String name) {
         return blocks + "." + layer + "." + name;

@@ -8,7 +8,9 @@ import io.gptq4j.tensor.Tensor;
 import io.gptq4j.tensor.Torch;
 import java.io.IOException;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
+import java.util.Map;
 import java.util.Set;
 
 /**
@@ -91,44 +93,58 @@ public final class LanguageModel implements AutoCloseable {
         }
     }
 
-    /** The token embedding and what follows it, loaded until closed. */
-    public Embedder embedder() throws IOException {
-        Scope own = scope.child();
-        try {
-            return new Embedder(own, weights.load(own, architecture.embedding().tokens() + ".weight", type));
-        } catch (IOException | RuntimeException e) {
+    /** Tensors that belong to no block: each is read when it is first needed, and kept until this is closed. */
+    private final class Kept implements AutoCloseable {
+        private final Scope own = scope.child();
+        private final Map<String, Tensor> tensors = new HashMap<>();
+
+        Tensor get(String name) throws IOException {
+            Tensor tensor = tensors.get(name);
+            if (tensor == null) {
+                tensor = weights.load(own, name, type);
+                tensors.put(name, tensor);
+            }
+            return tensor;
+        }
+
+        Scope step() {
+            return own.child();
+        }
+
+        @Override
+        public void close() {
             own.close();
-            throw e;
         }
     }
 
-    /** The token embedding, loaded. */
-    public final class Embedder implements AutoCloseable {
-        private final Scope own;
-        private final Tensor tokens; // [V, embedding size]
+    /** What comes before the first block; to be closed. */
+    public Embedder embedder() {
+        return new Embedder();
+    }
 
-        private Embedder(Scope own, Tensor tokens) {
-            this.own = own;
-            this.tokens = tokens;
-        }
+    /** The token embedding and what follows it. */
+    public final class Embedder implements AutoCloseable {
+        private final Kept kept = new Kept();
+
+        private Embedder() {}
 
         /** The input of the first block for B windows of T token ids, [B, T, C], owned by {@code target}. */
         public Tensor embed(Scope target, int[][] windows) throws IOException {
             Architecture.Embedding embedding = architecture.embedding();
-            try (Scope step = own.child()) {
+            try (Scope step = kept.step()) {
+                Tensor tokens = kept.get(embedding.tokens() + ".weight"); // [V, embedding size]
                 Tensor x = step.call("decoder", "embed", ids(step, windows), tokens);
                 if (embedding.projection().isPresent()) {
-                    x = DecoderBlock.linear(
-                            step, x, embedding.projection().get(), name -> weights.load(step, name, type));
+                    x = DecoderBlock.linear(step, x, embedding.projection().get(), kept::get);
                 }
                 if (embedding.positions().isPresent()) {
                     Architecture.LearnedPositions learned =
                             embedding.positions().get();
-                    Tensor table = weights.load(step, learned.name() + ".weight", type);
+                    Tensor table = kept.get(learned.name() + ".weight");
                     x = step.call("decoder", "add_positions", x, table, learned.offset());
                 }
                 if (embedding.norm().isPresent()) {
-                    x = DecoderBlock.norm(step, x, embedding.norm().get(), name -> weights.load(step, name, type));
+                    x = DecoderBlock.norm(step, x, embedding.norm().get(), kept::get);
                 }
                 return x.moveTo(target);
             }
@@ -136,7 +152,7 @@ public final class LanguageModel implements AutoCloseable {
 
         @Override
         public void close() {
-            own.close();
+            kept.close();
         }
     }
 
@@ -145,29 +161,16 @@ public final class LanguageModel implements AutoCloseable {
         return DecoderBlock.load(target, architecture, layer, weights, positions, type);
     }
 
-    /** The final norm and the output matrix, loaded until closed. */
-    public Output output() throws IOException {
-        Scope own = scope.child();
-        try {
-            String matrix = architecture.head().tied()
-                    ? architecture.embedding().tokens()
-                    : architecture.head().name();
-            return new Output(own, weights.load(own, matrix + ".weight", type));
-        } catch (IOException | RuntimeException e) {
-            own.close();
-            throw e;
-        }
+    /** What comes after the last block; to be closed. */
+    public Output output() {
+        return new Output();
     }
 
     /** From the last block's output to probabilities. */
     public final class Output implements AutoCloseable {
-        private final Scope own;
-        private final Tensor matrix; // [V, embedding size]
+        private final Kept kept = new Kept();
 
-        private Output(Scope own, Tensor matrix) {
-            this.own = own;
-            this.matrix = matrix;
-        }
+        private Output() {}
 
         /**
          * Natural logarithms of the probabilities of tokens 2 to T of each window, window by window.
@@ -176,36 +179,42 @@ public final class LanguageModel implements AutoCloseable {
          * @param windows the token ids it came from
          */
         public double[] logLikelihoods(Tensor hidden, int[][] windows) throws IOException {
-            try (Scope step = own.child()) {
-                return step.call("decoder", "log_likelihoods", features(step, hidden), matrix, ids(step, windows))
+            try (Scope step = kept.step()) {
+                return step.call("decoder", "log_likelihoods", features(step, hidden), matrix(), ids(step, windows))
                         .toDoubles();
             }
         }
 
         /** Logits in float32, [end - start, V] row-major, of some positions of one window's {@code hidden} [1, T, C]. */
         public float[] logits(Tensor hidden, int start, int end) throws IOException {
-            try (Scope step = own.child()) {
-                return step.call("decoder", "logits", features(step, hidden), matrix, start, end)
+            try (Scope step = kept.step()) {
+                Tensor positions = step.call("decoder", "positions", hidden, start, end);
+                return step.call("decoder", "logits", features(step, positions), matrix())
                         .toFloats();
             }
+        }
+
+        /** [V, embedding size]. */
+        private Tensor matrix() throws IOException {
+            Architecture.Head head = architecture.head();
+            return kept.get((head.tied() ? architecture.embedding().tokens() : head.name()) + ".weight");
         }
 
         private Tensor features(Scope step, Tensor hidden) throws IOException {
             Tensor x = hidden;
             if (architecture.head().norm().isPresent()) {
-                x = DecoderBlock.norm(
-                        step, x, architecture.head().norm().get(), name -> weights.load(step, name, type));
+                x = DecoderBlock.norm(step, x, architecture.head().norm().get(), kept::get);
             }
             if (architecture.head().projection().isPresent()) {
                 x = DecoderBlock.linear(
-                        step, x, architecture.head().projection().get(), name -> weights.load(step, name, type));
+                        step, x, architecture.head().projection().get(), kept::get);
             }
             return x;
         }
 
         @Override
         public void close() {
-            own.close();
+            kept.close();
         }
     }
 

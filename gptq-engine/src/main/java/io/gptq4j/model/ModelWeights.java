@@ -42,9 +42,8 @@ public final class ModelWeights {
      */
     public static ModelWeights open(Checkpoint checkpoint, Architecture architecture) throws IOException {
         TensorSource source = checkpoint.tensors();
-        boolean isQuantized = checkpoint.config().has("quantization_config")
-                || source.tensors().keySet().stream().anyMatch(name -> name.endsWith(QWEIGHT));
-        Optional<ArtifactReader> artifact = isQuantized ? Optional.of(ArtifactReader.of(checkpoint)) : Optional.empty();
+        Optional<ArtifactReader> artifact =
+                ArtifactReader.isArtifact(checkpoint) ? Optional.of(ArtifactReader.of(checkpoint)) : Optional.empty();
         Set<String> quantized =
                 artifact.<Set<String>>map(a -> Set.copyOf(a.modules())).orElse(Set.of());
         Map<String, String> storedNames = new LinkedHashMap<>();

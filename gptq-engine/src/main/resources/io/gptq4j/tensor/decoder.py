@@ -146,6 +146,10 @@ class Decoder(Module):
       _0 = torch.append(results, torch.sub(chosen, torch.logsumexp(logits, [1])).to(7))
     return torch.cat(results)
 
-  # Logits in float32, [T, V], of positions start .. end of the only window in x.
-  def logits(self: __torch__.Decoder, x: Tensor, head: Tensor, start: int, end: int) -> Tensor:
-    return torch.contiguous(torch.linear(torch.select(x, 0, 0)[start:end], head).to(6))
+  # Positions start .. end of x, [B, end - start, C].
+  def positions(self: __torch__.Decoder, x: Tensor, start: int, end: int) -> Tensor:
+    return torch.contiguous(x[:, start:end])
+
+  # Logits in float32, [T, V], of the only window in x.
+  def logits(self: __torch__.Decoder, x: Tensor, head: Tensor) -> Tensor:
+    return torch.contiguous(torch.linear(torch.select(x, 0, 0), head).to(6))
