@@ -3,7 +3,7 @@ package io.gptq4j.cli;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
-import io.gptq4j.hub.RepoId;
+import io.gptq4j.hub.repo.RepoId;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;

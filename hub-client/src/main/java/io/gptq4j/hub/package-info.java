@@ -1,7 +1,7 @@
 /**
- * The Hugging Face Hub: what a repository is called and, later, how its files are fetched and changed.
+ * The Hugging Face Hub: pull repositories into the shared cache, read parts of remote files, push one commit.
  *
- * <p>Entry class is {@link io.gptq4j.hub.RepoId}. Nothing here knows what is inside a model's files.
+ * <p>Entry class is {@link io.gptq4j.hub.HubClient}. Nothing here knows what is inside a model's files.
  */
 @NullMarked
 package io.gptq4j.hub;

@@ -1,4 +1,4 @@
-package io.gptq4j.hub;
+package io.gptq4j.hub.repo;
 
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;

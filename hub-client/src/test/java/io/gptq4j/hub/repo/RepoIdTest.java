@@ -1,4 +1,4 @@
-package io.gptq4j.hub;
+package io.gptq4j.hub.repo;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
