@@ -257,7 +257,8 @@ public final class HubConfig {
             }
         }
         try {
-            String content = Files.isRegularFile(tokenFile) ? Files.readString(tokenFile).strip() : "";
+            String content =
+                    Files.isRegularFile(tokenFile) ? Files.readString(tokenFile).strip() : "";
             return content.isEmpty() ? null : new HubToken(content, "the file " + tokenFile);
         } catch (IOException e) {
             throw new UncheckedIOException("The token file " + tokenFile + " cannot be read", e);
@@ -271,7 +272,9 @@ public final class HubConfig {
         }
 
         boolean flag(String name) {
-            return text(name).map(value -> TRUE.contains(value.toUpperCase(Locale.ROOT))).orElse(false);
+            return text(name)
+                    .map(value -> TRUE.contains(value.toUpperCase(Locale.ROOT)))
+                    .orElse(false);
         }
 
         Optional<Path> path(String name) {

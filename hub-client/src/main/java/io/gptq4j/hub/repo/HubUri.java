@@ -10,7 +10,8 @@ import org.jspecify.annotations.Nullable;
  * @param revision the revision, or null if none is named
  * @param path the path, or null if none is named
  */
-public record HubUri(Repo repo, @Nullable Revision revision, @Nullable String path) {
+public record HubUri(
+        Repo repo, @Nullable Revision revision, @Nullable String path) {
     private static final String SCHEME = "hf://";
 
     /** Whether the text begins with {@code hf://}. */

@@ -12,7 +12,11 @@ import org.jspecify.annotations.Nullable;
  * @param xetHash its name in Xet storage, or null
  */
 public record RepoFile(
-        String path, long size, String oid, @Nullable String sha256, @Nullable String xetHash) implements RepoEntry {
+        String path,
+        long size,
+        String oid,
+        @Nullable String sha256,
+        @Nullable String xetHash) implements RepoEntry {
     /** Checks the path. */
     public RepoFile {
         RepoPaths.requireSafe(path);

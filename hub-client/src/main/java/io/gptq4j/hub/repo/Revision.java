@@ -14,7 +14,8 @@ public record Revision(String name) {
     public static final Revision MAIN = new Revision("main");
 
     private static final Pattern COMMIT_HASH = Pattern.compile("[0-9a-f]{40}");
-    private static final Pattern FORBIDDEN = Pattern.compile("[\\p{Cntrl} ~^:?*\\[\\\\]|\\.\\.|//|@\\{|^/|/$|^\\.|/\\.|\\.$");
+    private static final Pattern FORBIDDEN =
+            Pattern.compile("[\\p{Cntrl} ~^:?*\\[\\\\]|\\.\\.|//|@\\{|^/|/$|^\\.|/\\.|\\.$");
 
     /**
      * Checks the name.
@@ -23,8 +24,8 @@ public record Revision(String name) {
      */
     public Revision {
         if (name.isEmpty() || FORBIDDEN.matcher(name).find()) {
-            throw new IllegalArgumentException("'" + name + "' is not a revision: expected a branch, a tag, a ref such as"
-                    + " refs/pr/1, or a commit hash");
+            throw new IllegalArgumentException("'" + name
+                    + "' is not a revision: expected a branch, a tag, a ref such as" + " refs/pr/1, or a commit hash");
         }
     }
 

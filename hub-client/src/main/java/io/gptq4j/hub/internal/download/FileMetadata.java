@@ -1,0 +1,112 @@
+package io.gptq4j.hub.internal.download;
+
+import io.gptq4j.hub.error.EntryNotFoundException;
+import io.gptq4j.hub.error.HubException;
+import io.gptq4j.hub.internal.api.HubApi;
+import io.gptq4j.hub.internal.http.HubHttp;
+import io.gptq4j.hub.internal.http.HubRequest;
+import io.gptq4j.hub.internal.http.Patience;
+import io.gptq4j.hub.repo.Repo;
+import io.gptq4j.hub.repo.RepoEntry;
+import io.gptq4j.hub.repo.RepoFile;
+import io.gptq4j.hub.repo.Revision;
+import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
+import okhttp3.HttpUrl;
+import okhttp3.Response;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a HEAD of a file tells: {@code X-Repo-Commit}, {@code X-Linked-ETag} or {@code ETag}, {@code X-Linked-Size} or
+ * {@code Content-Length}.
+ *
+ * @param commit the commit that the revision is at
+ * @param file path, size and hash
+ * @param store where the content is, if not at the Hub's own address of the file
+ */
+record FileMetadata(String commit, RepoFile file, @Nullable HttpUrl store) {
+    /** Hears that a commit, which the answer names, has no such file. */
+    @FunctionalInterface
+    interface Absence {
+        void at(String commit);
+    }
+
+    /**
+     * Asks for it, once. Redirects are followed until one carries the metadata itself, which the Hub's to a store do: behind
+     * them it would be lost. What a mirror leaves out is asked of the API.
+     */
+    static FileMetadata of(
+            HubHttp http, HubApi api, Repo repo, Revision revision, String path, Patience patience, Absence absence)
+            throws IOException {
+        HttpUrl resolve = http.endpoint().resolve(repo, revision, path);
+        HubRequest request = HubRequest.head(
+                        "find '" + path + "' of " + repo + " at revision '" + revision + "'", resolve)
+                .header("Accept-Encoding", "identity")
+                .patience(patience);
+        String[] commit = new String[1];
+        Response end = http.follow(request, redirect -> {
+            commit[0] = commit[0] == null ? redirect.header("X-Repo-Commit") : commit[0];
+            boolean relative = !redirect.header("Location", "").matches("(?i)[a-z][a-z0-9+.-]*:.*|//.*");
+            return relative || (redirect.header("X-Linked-ETag") == null && redirect.header("X-Linked-Size") == null);
+        });
+        try (Response response = end) {
+            commit[0] = commit[0] == null ? response.header("X-Repo-Commit") : commit[0];
+            if ("EntryNotFound".equals(response.header("X-Error-Code")) && commit[0] != null) {
+                absence.at(commit[0]);
+            }
+            boolean redirected = HubHttp.isRedirect(response.code());
+            HttpUrl store = redirected
+                    ? response.request().url().resolve(response.header("Location", ""))
+                    : response.request().url();
+            if (!redirected) {
+                http.accept(request, response);
+            }
+            String etag = etag(response);
+            long size = size(response, redirected);
+            String known = commit[0] != null
+                    ? commit[0]
+                    : revision.isCommitHash() ? revision.name() : api.commitOf(repo, revision);
+            RepoFile file = etag.isEmpty() || size < 0 ? asked(api, repo, known, path, request) : of(path, size, etag);
+            return new FileMetadata(known, file, resolve.equals(store) ? null : store);
+        }
+    }
+
+    /** A file whose blob is named by its sha256 or by git's id. */
+    private static RepoFile of(String path, long size, String etag) {
+        return new RepoFile(path, size, etag, etag.length() == 64 ? etag : null, null);
+    }
+
+    private static RepoFile asked(HubApi api, Repo repo, String commit, String path, HubRequest request)
+            throws IOException {
+        List<RepoEntry> entries = api.pathsInfo(repo, new Revision(commit), List.of(path));
+        Optional<RepoFile> file = entries.stream()
+                .filter(RepoFile.class::isInstance)
+                .map(RepoFile.class::cast)
+                .filter(entry -> entry.path().equals(path))
+                .findFirst();
+        if (file.isEmpty()) {
+            throw new EntryNotFoundException("Cannot " + request.action() + ": "
+                    + request.url().newBuilder().query(null).build()
+                    + " answered without ETag or Content-Length, and the API knows no such file");
+        }
+        return file.get();
+    }
+
+    private static String etag(Response response) throws HubException {
+        String etag = response.header("X-Linked-ETag", response.header("ETag", ""));
+        String bare = etag.replaceFirst("^W/", "").replaceAll("^\"|\"$", "");
+        if (!bare.matches("[0-9A-Za-z_-][0-9A-Za-z._-]{0,127}|")) {
+            throw new HubException("The ETag of "
+                    + response.request().url().newBuilder().query(null).build()
+                    + " cannot name a file: expected a hash in hexadecimal digits");
+        }
+        return bare;
+    }
+
+    private static long size(Response response, boolean redirected) {
+        // The length of a redirect is that of its own body.
+        String size = response.header("X-Linked-Size", redirected ? "" : response.header("Content-Length", ""));
+        return size.matches("\\d{1,18}") ? Long.parseLong(size) : -1;
+    }
+}

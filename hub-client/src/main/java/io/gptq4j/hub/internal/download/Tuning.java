@@ -1,0 +1,19 @@
+package io.gptq4j.hub.internal.download;
+
+import java.time.Duration;
+
+/**
+ * How a large file is fetched.
+ *
+ * @param segmentSize bytes asked for at a time; a file no larger is fetched over one connection
+ * @param connections most connections for one file
+ * @param fastEnough bytes per second over one connection beyond which more connections gain nothing
+ * @param measureEvery how long a connection is watched before another is opened beside it
+ */
+public record Tuning(long segmentSize, int connections, long fastEnough, Duration measureEvery) {
+    /**
+     * One connection as long as it is fast: on a loopback or a fast local network the processor is the limit, and bytes in
+     * flight over many connections are lost if the process is killed.
+     */
+    public static final Tuning DEFAULT = new Tuning(64L << 20, 8, 64_000_000, Duration.ofSeconds(1));
+}

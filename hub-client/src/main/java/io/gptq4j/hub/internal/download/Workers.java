@@ -1,0 +1,102 @@
+package io.gptq4j.hub.internal.download;
+
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletionService;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorCompletionService;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Does the same with many things, several at a time. The first failure ends the rest: what waits is not begun, what runs is
+ * interrupted.
+ */
+public final class Workers {
+    private static final int GRACE_SECONDS = 15;
+
+    private final String name;
+    private final int count;
+
+    /**
+     * So many threads.
+     *
+     * @param name what they are called
+     */
+    public Workers(String name, int count) {
+        this.name = name;
+        this.count = count;
+    }
+
+    /** What is done with one thing. */
+    @FunctionalInterface
+    public interface Job<T> {
+        /** Does it. */
+        void run(T item) throws IOException;
+    }
+
+    /**
+     * Does it with all.
+     *
+     * @throws IOException the first failure
+     * @throws InterruptedIOException if the caller was interrupted
+     */
+    public <T> void run(List<T> items, Job<T> job) throws IOException {
+        if (items.isEmpty()) {
+            return;
+        }
+        ExecutorService threads = Executors.newFixedThreadPool(Math.min(count, items.size()), task -> {
+            Thread thread = new Thread(task, name);
+            thread.setDaemon(true);
+            return thread;
+        });
+        CompletionService<Void> results = new ExecutorCompletionService<>(threads);
+        List<Future<Void>> futures = new ArrayList<>();
+        try {
+            for (T item : items) {
+                futures.add(results.submit(() -> {
+                    job.run(item);
+                    return null;
+                }));
+            }
+            for (int done = 0; done < items.size(); done++) {
+                results.take().get();
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("Interrupted during a " + name);
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof IOException io) {
+                throw io;
+            }
+            if (e.getCause() instanceof RuntimeException runtime) {
+                throw runtime;
+            }
+            throw new IllegalStateException("A " + name + " failed unexpectedly", e.getCause());
+        } catch (CancellationException e) {
+            throw new IllegalStateException("Nobody cancels a " + name, e);
+        } finally {
+            end(threads);
+        }
+    }
+
+    /** Waits for what was interrupted, so that it leaves no file half renamed and no lock held. */
+    private static void end(ExecutorService threads) {
+        threads.shutdownNow();
+        boolean interrupted = Thread.interrupted();
+        try {
+            boolean ended = threads.awaitTermination(GRACE_SECONDS, TimeUnit.SECONDS);
+            interrupted |= !ended && Thread.interrupted();
+        } catch (InterruptedException e) {
+            interrupted = true;
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}
