@@ -6,6 +6,7 @@ import io.gptq4j.hub.internal.download.Downloads;
 import io.gptq4j.hub.internal.download.Tuning;
 import io.gptq4j.hub.internal.http.HubHttp;
 import io.gptq4j.hub.internal.http.Waiter;
+import io.gptq4j.hub.internal.upload.Uploads;
 import io.gptq4j.hub.repo.Identity;
 import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoEntry;
@@ -13,6 +14,8 @@ import io.gptq4j.hub.repo.RepoInfo;
 import io.gptq4j.hub.repo.RepoRefs;
 import io.gptq4j.hub.repo.Revision;
 import io.gptq4j.hub.repo.SearchQuery;
+import io.gptq4j.hub.transfer.CommitRequest;
+import io.gptq4j.hub.transfer.CommitResult;
 import io.gptq4j.hub.transfer.Snapshot;
 import io.gptq4j.hub.transfer.SnapshotRequest;
 import io.gptq4j.hub.transfer.TransferListener;
@@ -35,11 +38,13 @@ public final class HubClient implements Closeable {
     private final HubHttp http;
     private final HubApi api;
     private final Downloads downloads;
+    private final Uploads uploads;
 
     private HubClient(HubHttp http, Tuning tuning, TransferListener listener) {
         this.http = http;
         api = new HubApi(http);
         downloads = new Downloads(http, api, tuning, listener);
+        uploads = new Uploads(http, api, this::file, listener);
     }
 
     /** A client with the settings of this process, unless the builder is told otherwise. */
@@ -206,6 +211,23 @@ public final class HubClient implements Closeable {
     /** What {@link #snapshot} would do; the disk stays as it is. */
     public Snapshot plan(SnapshotRequest request) throws IOException {
         return downloads.plan(request);
+    }
+
+    /**
+     * Opens a file of a repository without downloading it. The commit of the revision is fixed now, so what is read belongs
+     * together.
+     */
+    public RemoteFile open(Repo repo, Revision revision, String path) throws IOException {
+        return new RemoteFile(http.retry(), downloads.content(repo, revision, path));
+    }
+
+    /**
+     * Makes one commit. Content that the Hub has is not sent, files that have not changed are left out, and if nothing is
+     * left there is no commit. If an answer gets lost, the head of the branch tells whether the commit was made; it is never
+     * made twice.
+     */
+    public CommitResult commit(CommitRequest request) throws IOException {
+        return uploads.commit(request);
     }
 
     @Override

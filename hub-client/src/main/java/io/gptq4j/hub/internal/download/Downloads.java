@@ -264,6 +264,20 @@ public final class Downloads {
                 cause);
     }
 
+    /** The content of a file, to be read over the network. */
+    public RemoteContent content(Repo repo, Revision revision, String path) throws IOException {
+        RepoPaths.requireSafe(path);
+        FileMetadata metadata =
+                http.retry().run(() -> FileMetadata.of(http, api, repo, revision, path, Patience.API, commit -> {}));
+        Revision commit = new Revision(metadata.commit());
+        return new RemoteContent(
+                http,
+                "read '" + path + "' of " + repo,
+                http.endpoint().resolve(repo, commit, path),
+                metadata.store(),
+                metadata.file().size());
+    }
+
     private FileMetadata metadata(Repo repo, Revision revision, String path, Place place, Patience patience)
             throws IOException {
         return FileMetadata.of(

@@ -32,6 +32,7 @@ final class PartialFile implements Closeable {
     private final long[] counts;
     private final FileChannel channel;
     private final @Nullable FileChannel countsChannel;
+    private boolean ended;
 
     private PartialFile(
             Path file,
@@ -151,13 +152,14 @@ final class PartialFile implements Closeable {
 
     /** Waits until the prefix is longer than {@code known}, or {@link #wake} is called. */
     synchronized void awaitPrefixBeyond(long known) throws InterruptedException {
-        if (prefix() <= known) {
-            wait(1000);
+        while (prefix() <= known && !ended) {
+            wait();
         }
     }
 
     /** Ends a wait for what will not come. */
     synchronized void wake() {
+        ended = true;
         notifyAll();
     }
 

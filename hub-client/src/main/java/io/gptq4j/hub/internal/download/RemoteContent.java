@@ -90,6 +90,31 @@ public final class RemoteContent {
         }
     }
 
+    /**
+     * The bytes from {@code from} to before {@code to}, whole.
+     *
+     * @throws HubException if the server does not give ranges, or the connection breaks
+     */
+    public byte[] read(long from, long to) throws IOException {
+        try (Part part = open(from, to)) {
+            if (!part.isRange() && from > 0) {
+                throw new HubException("Cannot " + request.action() + ": "
+                        + request.url().host() + " does not give ranges of bytes; download the file instead");
+            }
+            byte[] bytes;
+            try {
+                bytes = part.stream().readNBytes(Math.toIntExact(to - from));
+            } catch (IOException e) {
+                throw HubHttp.broken(request, e);
+            }
+            if (bytes.length < to - from) {
+                throw new HubNetworkException(
+                        "Cannot " + request.action() + ": the content ended too early", null, false);
+            }
+            return bytes;
+        }
+    }
+
     private Response fetch(HubRequest ranged) throws IOException {
         HttpUrl known = store;
         if (known != null) {

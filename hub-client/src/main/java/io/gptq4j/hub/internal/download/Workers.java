@@ -2,7 +2,6 @@ package io.gptq4j.hub.internal.download;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletionService;
@@ -56,13 +55,12 @@ public final class Workers {
             return thread;
         });
         CompletionService<Void> results = new ExecutorCompletionService<>(threads);
-        List<Future<Void>> futures = new ArrayList<>();
         try {
             for (T item : items) {
-                futures.add(results.submit(() -> {
+                Future<Void> unused = results.submit(() -> {
                     job.run(item);
                     return null;
-                }));
+                });
             }
             for (int done = 0; done < items.size(); done++) {
                 results.take().get();

@@ -60,7 +60,7 @@ final class EnvProxySelector extends ProxySelector {
     private boolean isExcluded(URI target) {
         String host = String.valueOf(target.getHost()).toLowerCase(Locale.ROOT);
         int port = target.getPort() >= 0 ? target.getPort() : "https".equals(target.getScheme()) ? 443 : 80;
-        for (String entry : variables.getOrDefault("no_proxy", "").split(",")) {
+        for (String entry : variables.getOrDefault("no_proxy", "").split(",", -1)) {
             String rule = entry.strip().toLowerCase(Locale.ROOT);
             int colon = rule.lastIndexOf(':');
             if (colon > 0 && rule.indexOf(':') == colon) {

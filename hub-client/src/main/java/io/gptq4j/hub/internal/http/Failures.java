@@ -48,23 +48,19 @@ final class Failures {
         String cannot = "Cannot " + request.action() + ": ";
         String token = sentToken == null ? "no token was sent" : "the token from " + sentToken.source() + " was sent";
         int status = response.code();
-        switch (code) {
-            case "RevisionNotFound":
-                return new RevisionNotFoundException(cannot + "the repository has no such revision" + details);
-            case "EntryNotFound":
-                return new EntryNotFoundException(cannot + "the revision has no such file or folder" + details);
-            case "GatedRepo":
-                return new GatedRepositoryException(cannot
-                        + (status == 401
-                                ? "access to the repository is restricted and no token was sent; ask for access on its"
-                                        + " page, then log in"
-                                : "access to the repository is restricted and the account of the token from "
-                                        + (sentToken == null ? "nowhere" : sentToken.source())
-                                        + " has not been granted it; ask for access on its page")
-                        + quoted(said)
-                        + details);
-            default:
-                break;
+        if (code.equals("RevisionNotFound")) {
+            return new RevisionNotFoundException(cannot + "the repository has no such revision" + details);
+        }
+        if (code.equals("EntryNotFound")) {
+            return new EntryNotFoundException(cannot + "the revision has no such file or folder" + details);
+        }
+        if (code.equals("GatedRepo")) {
+            String why = sentToken == null
+                    ? "no token was sent; ask for access on its page, then log in"
+                    : "the account of the token from " + sentToken.source()
+                            + " has not been granted it; ask for access on its page";
+            return new GatedRepositoryException(
+                    cannot + "access to the repository is restricted and " + why + quoted(said) + details);
         }
         if (DISABLED.equals(message)) {
             return new DisabledRepositoryException(
@@ -157,9 +153,10 @@ final class Failures {
     private static String bodyText(Response response) {
         try {
             Buffer buffer = new Buffer();
-            while (buffer.size() < MOST_BODY && response.body().source().read(buffer, MOST_BODY - buffer.size()) >= 0) {
-                continue;
-            }
+            response.body().source().request(MOST_BODY);
+            buffer.write(
+                    response.body().source().getBuffer(),
+                    Math.min(MOST_BODY, response.body().source().getBuffer().size()));
             return buffer.readUtf8().strip();
         } catch (IOException lost) {
             return ""; // the status alone says enough

@@ -14,8 +14,8 @@ public enum Patience {
     /** A store putting the parts of a large file together, or the Hub making a commit. */
     COMPLETION;
 
-    private static final Duration API_SILENCE = Duration.ofSeconds(60);
-    private static final Duration COMPLETION_SILENCE = Duration.ofSeconds(300);
+    private static final Duration API_SILENCE = Duration.ofMinutes(1);
+    private static final Duration COMPLETION_SILENCE = Duration.ofMinutes(5);
 
     Duration silence(HubConfig config) {
         return switch (this) {

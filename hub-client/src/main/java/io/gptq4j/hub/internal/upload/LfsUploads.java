@@ -1,0 +1,328 @@
+package io.gptq4j.hub.internal.upload;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.gptq4j.hub.error.HubException;
+import io.gptq4j.hub.error.HubHttpException;
+import io.gptq4j.hub.internal.download.Workers;
+import io.gptq4j.hub.internal.http.HubHttp;
+import io.gptq4j.hub.internal.http.HubRequest;
+import io.gptq4j.hub.internal.http.Json;
+import io.gptq4j.hub.internal.http.Patience;
+import io.gptq4j.hub.repo.Repo;
+import io.gptq4j.hub.repo.Revision;
+import io.gptq4j.hub.transfer.TransferListener;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import okhttp3.Headers;
+import okhttp3.HttpUrl;
+import okhttp3.MediaType;
+import okhttp3.RequestBody;
+import okhttp3.Response;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Git LFS as the Hub speaks it (git-lfs "batch" and "basic transfers", with the Hub's own {@code multipart}):
+ *
+ * <ol>
+ *   <li>The batch tells which objects are wanted and where each goes.
+ *   <li>basic: one PUT. multipart: one PUT for each part, in order, then a POST of all their ETags to the completion address,
+ *       which is its own credential and gets no token.
+ *   <li>verify, if the batch names an address for it, with the token.
+ * </ol>
+ *
+ * <p>Each step is repeated by itself. When a store refuses a signature, the batch is asked for a fresh one.
+ */
+final class LfsUploads {
+    private static final Logger LOG = LoggerFactory.getLogger(LfsUploads.class);
+    private static final int OBJECTS_PER_BATCH = 256;
+    private static final int RENEWALS = 3;
+    private static final MediaType LFS_JSON = MediaType.get("application/vnd.git-lfs+json");
+    /** A store that says one of these knows the signature or the upload no more. */
+    private static final Set<Integer> EXPIRED = Set.of(400, 401, 403, 404, 410);
+
+    private final HubHttp http;
+    private final Repo repo;
+    private final @Nullable Revision revision;
+    private final UploadRecords records;
+    private final TransferListener listener;
+
+    /**
+     * Uploads to one repository.
+     *
+     * @param revision the branch that will name the objects, or null for a pull request, which readers may open, too
+     */
+    LfsUploads(HubHttp http, Repo repo, @Nullable Revision revision, UploadRecords records, TransferListener listener) {
+        this.http = http;
+        this.repo = repo;
+        this.revision = revision;
+        this.records = records;
+        this.listener = listener;
+    }
+
+    /** Where an object goes, as the batch tells. */
+    private record Action(JsonNode upload, @Nullable JsonNode verify) {}
+
+    /** Uploads what the Hub does not have. */
+    void upload(List<LocalContent> contents, int workers) throws IOException {
+        Map<String, LocalContent> objects = new TreeMap<>();
+        for (LocalContent content : contents) {
+            objects.putIfAbsent(content.sha256(), content); // one content under two names goes once
+        }
+        List<LocalContent> distinct = List.copyOf(objects.values());
+        Map<String, Action> actions = new HashMap<>();
+        for (int from = 0; from < distinct.size(); from += OBJECTS_PER_BATCH) {
+            actions.putAll(batch(distinct.subList(from, Math.min(distinct.size(), from + OBJECTS_PER_BATCH))));
+        }
+        for (LocalContent content : distinct) {
+            if (!actions.containsKey(content.sha256())) {
+                listener.progressed(content.path(), content.size());
+                listener.finished(content.path());
+            }
+        }
+        List<LocalContent> wanted = new ArrayList<>();
+        for (LocalContent content : distinct) {
+            if (actions.containsKey(content.sha256())) {
+                wanted.add(content);
+            }
+        }
+        new Workers("upload", workers).run(wanted, content -> {
+            Action action = actions.get(content.sha256());
+            if (action != null) {
+                upload(content, action);
+            }
+        });
+    }
+
+    private Map<String, Action> batch(List<LocalContent> contents) throws IOException {
+        ObjectNode body = Json.object().put("operation", "upload");
+        body.putArray("transfers").add("basic").add("multipart");
+        ArrayNode objects = body.putArray("objects");
+        for (LocalContent content : contents) {
+            objects.addObject().put("oid", content.sha256()).put("size", content.size());
+        }
+        body.put("hash_algo", "sha256");
+        if (revision != null) {
+            body.putObject("ref").put("name", revision.name());
+        }
+        String action = "ask where to upload " + contents.size() + " file(s) of " + repo;
+        JsonNode answer =
+                http.json(HubRequest.send("POST", action, http.endpoint().lfsBatch(repo), lfs(body))
+                        .header("Accept", LFS_JSON.toString()));
+        Map<String, Action> actions = new HashMap<>();
+        for (JsonNode object : answer.path("objects")) {
+            JsonNode error = object.path("error");
+            if (!error.isMissingNode()) {
+                throw new HubHttpException(
+                        "Cannot upload object " + object.path("oid").asText() + " to " + repo + ": "
+                                + error.path("message").asText() + " (LFS error "
+                                + error.path("code").asInt() + ")",
+                        error.path("code").asInt(),
+                        null);
+            }
+            JsonNode upload = object.path("actions").path("upload");
+            if (!upload.isMissingNode()) {
+                JsonNode verify = object.path("actions").path("verify");
+                actions.put(object.path("oid").asText(), new Action(upload, verify.isMissingNode() ? null : verify));
+            }
+        }
+        return actions;
+    }
+
+    private void upload(LocalContent content, Action first) throws IOException {
+        Action action = first;
+        for (int renewals = 0; ; renewals++) {
+            try {
+                send(content, action);
+                break;
+            } catch (HubHttpException e) {
+                if (!EXPIRED.contains(e.status()) || renewals == RENEWALS) {
+                    throw e;
+                }
+                LOG.info("{}; asking for a fresh address", e.getMessage());
+                Action renewed = batch(List.of(content)).get(content.sha256());
+                if (renewed == null) {
+                    break; // it is there: an answer had got lost
+                }
+                action = renewed;
+            }
+        }
+        records.delete(record(), content.sha256());
+        listener.finished(content.path());
+    }
+
+    private void send(LocalContent content, Action action) throws IOException {
+        Optional<Multipart> multipart = multipart(content, action.upload());
+        if (multipart.isPresent()) {
+            sendParts(content, multipart.get());
+        } else {
+            HubRequest request = put(content, href(action.upload()), 0, content.size());
+            for (Map.Entry<String, JsonNode> header :
+                    action.upload().path("header").properties()) {
+                request = request.header(header.getKey(), header.getValue().asText());
+            }
+            http.callPatiently(request).close();
+        }
+        JsonNode verify = action.verify();
+        if (verify != null) {
+            ObjectNode body = Json.object().put("oid", content.sha256()).put("size", content.size());
+            HubRequest request = HubRequest.send(
+                    "POST",
+                    "verify the upload of '" + content.path() + "'",
+                    href(verify),
+                    RequestBody.create(body.toString().getBytes(StandardCharsets.UTF_8), HubRequest.JSON));
+            for (Map.Entry<String, JsonNode> header : verify.path("header").properties()) {
+                request = request.header(header.getKey(), header.getValue().asText());
+            }
+            http.callPatiently(request).close();
+        }
+    }
+
+    /** The parts, if the batch wants the file in parts; which of the two it wants, it says for each object. */
+    private static Optional<Multipart> multipart(LocalContent content, JsonNode upload) throws HubException {
+        JsonNode header = upload.path("header");
+        if (!header.hasNonNull("chunk_size")) {
+            return Optional.empty();
+        }
+        Map<Integer, String> addresses = new TreeMap<>();
+        for (Map.Entry<String, JsonNode> entry : header.properties()) {
+            if (entry.getKey().matches("\\d{1,9}")) {
+                addresses.put(Integer.valueOf(entry.getKey()), entry.getValue().asText());
+            }
+        }
+        Multipart multipart = new Multipart(
+                upload.path("href").asText(), header.path("chunk_size").asLong(), addresses, Map.of());
+        if (!multipart.fits(content.size())) {
+            throw new HubException("Cannot upload '" + content.path() + "': the Hub wants its " + content.size()
+                    + " bytes in parts of " + multipart.chunkSize() + ", but names " + addresses.size() + " addresses");
+        }
+        return Optional.of(multipart);
+    }
+
+    /** Sends all parts, or goes on with an upload that an earlier process left. */
+    private void sendParts(LocalContent content, Multipart fresh) throws IOException {
+        Optional<Multipart> earlier = records.read(record(), content.sha256(), content.size());
+        if (earlier.isPresent() && earlier.get().isSameUpload(fresh)) {
+            sendRest(content, fresh.having(earlier.get().etags()));
+        } else if (earlier.isEmpty() || !resume(content, earlier.get())) {
+            sendRest(content, fresh);
+        }
+    }
+
+    private boolean resume(LocalContent content, Multipart earlier) throws IOException {
+        long had = 0;
+        try {
+            had = sentBytes(content, earlier);
+            sendRest(content, earlier);
+            return true;
+        } catch (HubHttpException e) {
+            if (!EXPIRED.contains(e.status())) {
+                throw e;
+            }
+            LOG.info("{}; the upload begins anew, {} bytes of it are lost", e.getMessage(), had);
+            records.delete(record(), content.sha256());
+            return false;
+        }
+    }
+
+    private void sendRest(LocalContent content, Multipart start) throws IOException {
+        Multipart multipart = start;
+        listener.progressed(content.path(), sentBytes(content, multipart));
+        boolean complete = false;
+        try {
+            for (Map.Entry<Integer, String> part : start.addresses().entrySet()) {
+                int number = part.getKey();
+                if (!multipart.etags().containsKey(number)) {
+                    multipart = multipart.with(number, sendPart(content, multipart, number, part.getValue()));
+                    records.write(record(), content.sha256(), content.size(), multipart);
+                }
+            }
+            complete(content, multipart);
+            complete = true;
+        } finally {
+            if (!complete) {
+                listener.progressed(content.path(), -sentBytes(content, multipart));
+            }
+        }
+    }
+
+    private static long sentBytes(LocalContent content, Multipart multipart) {
+        long bytes = 0;
+        for (int part : multipart.etags().keySet()) {
+            bytes += Math.min(multipart.chunkSize(), content.size() - (part - 1) * multipart.chunkSize());
+        }
+        return bytes;
+    }
+
+    private String sendPart(LocalContent content, Multipart multipart, int number, String address) throws IOException {
+        long from = (number - 1) * multipart.chunkSize();
+        long length = Math.min(multipart.chunkSize(), content.size() - from);
+        try (Response response = http.callPatiently(put(content, url(address), from, length))) {
+            String etag = response.header("ETag");
+            if (etag == null) {
+                throw new HubException("Cannot upload '" + content.path() + "': the store answered part " + number
+                        + " without an ETag, which the completion needs");
+            }
+            return etag;
+        }
+    }
+
+    private void complete(LocalContent content, Multipart multipart) throws IOException {
+        ObjectNode body = Json.object().put("oid", content.sha256());
+        ArrayNode parts = body.putArray("parts");
+        multipart
+                .etags()
+                .forEach((number, etag) ->
+                        parts.addObject().put("partNumber", number).put("etag", etag));
+        http.callPatiently(HubRequest.send(
+                                "POST",
+                                "complete the upload of '" + content.path() + "'",
+                                url(multipart.href()),
+                                lfs(body))
+                        .header("Accept", LFS_JSON.toString())
+                        .patience(Patience.COMPLETION)
+                        .withoutToken())
+                .close();
+    }
+
+    private HubRequest put(LocalContent content, HttpUrl url, long from, long length) {
+        return new HubRequest(
+                "upload '" + content.path() + "'",
+                "PUT",
+                url,
+                Headers.EMPTY,
+                new FileBody(content, from, length, bytes -> listener.progressed(content.path(), bytes)),
+                Patience.API,
+                false);
+    }
+
+    private HttpUrl href(JsonNode action) throws HubException {
+        return url(action.path("href").asText());
+    }
+
+    private HttpUrl url(String address) throws HubException {
+        HttpUrl url = HttpUrl.parse(address);
+        if (url == null) {
+            throw new HubException("Cannot upload to " + repo + ": the Hub names an upload address that is none");
+        }
+        return http.endpoint().rewritten(url);
+    }
+
+    private String record() {
+        return http.config().endpoint() + "/" + repo.webPath();
+    }
+
+    private static RequestBody lfs(ObjectNode body) {
+        return RequestBody.create(body.toString().getBytes(StandardCharsets.UTF_8), LFS_JSON);
+    }
+}

@@ -1,0 +1,51 @@
+package io.gptq4j.hub.internal.upload;
+
+import java.util.Collections;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * An upload in parts.
+ *
+ * @param href where it is completed
+ * @param chunkSize bytes of all parts but the last
+ * @param addresses where each part goes, by its number from 1 on
+ * @param etags what the store answered for each part that it has
+ */
+record Multipart(String href, long chunkSize, Map<Integer, String> addresses, Map<Integer, String> etags) {
+    Multipart {
+        addresses = Collections.unmodifiableMap(new TreeMap<>(addresses));
+        etags = Collections.unmodifiableMap(new TreeMap<>(etags));
+    }
+
+    /** Whether there is an address for each part of so many bytes. */
+    boolean fits(long size) {
+        if (chunkSize <= 0) {
+            return false;
+        }
+        long count = (size + chunkSize - 1) / chunkSize;
+        return addresses.size() == count && addresses.containsKey(1) && addresses.containsKey((int) count);
+    }
+
+    /** Whether this is the same upload with fresh signatures. */
+    boolean isSameUpload(Multipart other) {
+        return chunkSize == other.chunkSize && bare(href).equals(bare(other.href));
+    }
+
+    /** With one part more that the store has. */
+    Multipart with(int part, String etag) {
+        Map<Integer, String> more = new TreeMap<>(etags);
+        more.put(part, etag);
+        return new Multipart(href, chunkSize, addresses, more);
+    }
+
+    /** With the parts that the store is known to have. */
+    Multipart having(Map<Integer, String> etags) {
+        return new Multipart(href, chunkSize, addresses, etags);
+    }
+
+    private static String bare(String address) {
+        int query = address.indexOf('?');
+        return query < 0 ? address : address.substring(0, query);
+    }
+}

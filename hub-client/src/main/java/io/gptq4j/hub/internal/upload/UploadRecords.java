@@ -1,0 +1,114 @@
+package io.gptq4j.hub.internal.upload;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.gptq4j.hub.internal.cache.AtomicFiles;
+import io.gptq4j.hub.internal.http.Json;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.UUID;
+import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Large uploads that are under way, on disk: which parts the store has, so that a process that was killed does not send them
+ * again. The addresses are signed, hence only the owner may read the records. All of this is as well as possible: without a
+ * record an upload begins anew. Safe for concurrent use.
+ */
+final class UploadRecords {
+    private static final Logger LOG = LoggerFactory.getLogger(UploadRecords.class);
+    private static final Duration KEPT = Duration.ofDays(7);
+
+    private final Path folder;
+
+    /** Records below HF_HOME. */
+    UploadRecords(Path home) {
+        folder = home.resolve("gptq4j").resolve("uploads");
+    }
+
+    /** What is known of the upload of one object to one repository. */
+    Optional<Multipart> read(String repo, String sha256, long size) {
+        Path file = file(repo, sha256);
+        if (!Files.isRegularFile(file)) {
+            return Optional.empty();
+        }
+        try {
+            JsonNode json = Json.read(Files.readString(file));
+            Map<Integer, String> addresses = new TreeMap<>();
+            Map<Integer, String> etags = new TreeMap<>();
+            json.path("parts")
+                    .properties()
+                    .forEach(part -> addresses.put(
+                            Integer.valueOf(part.getKey()), part.getValue().asText()));
+            json.path("etags")
+                    .properties()
+                    .forEach(part -> etags.put(
+                            Integer.valueOf(part.getKey()), part.getValue().asText()));
+            Multipart multipart = new Multipart(
+                    json.path("href").asText(), json.path("chunk_size").asLong(), addresses, etags);
+            return json.path("size").asLong() == size && multipart.fits(size)
+                    ? Optional.of(multipart)
+                    : Optional.empty();
+        } catch (IOException | IllegalArgumentException e) {
+            LOG.debug("The record {} is not used", file, e);
+            return Optional.empty();
+        }
+    }
+
+    /** Keeps what is known. */
+    void write(String repo, String sha256, long size, Multipart multipart) {
+        ObjectNode json =
+                Json.object().put("size", size).put("href", multipart.href()).put("chunk_size", multipart.chunkSize());
+        ObjectNode parts = json.putObject("parts");
+        multipart.addresses().forEach((number, address) -> parts.put(String.valueOf(number), address));
+        ObjectNode etags = json.putObject("etags");
+        multipart.etags().forEach((number, etag) -> etags.put(String.valueOf(number), etag));
+        try {
+            create();
+            AtomicFiles.write(file(repo, sha256), json.toString(), folder);
+        } catch (IOException e) {
+            LOG.debug("No record of an upload in {}", folder, e);
+        }
+    }
+
+    /** Forgets an upload. */
+    void delete(String repo, String sha256) {
+        try {
+            Files.deleteIfExists(file(repo, sha256));
+        } catch (IOException e) {
+            LOG.debug("A record of an upload stays in {}", folder, e);
+        }
+    }
+
+    private void create() throws IOException {
+        if (!Files.isDirectory(folder)) {
+            Files.createDirectories(folder);
+            if (Files.getFileStore(folder).supportsFileAttributeView("posix")) {
+                Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwx------"));
+            }
+        }
+        FileTime oldest = FileTime.from(Instant.now().minus(KEPT));
+        try (Stream<Path> files = Files.list(folder)) {
+            for (Path file : files.toList()) {
+                if (Files.getLastModifiedTime(file).compareTo(oldest) < 0) {
+                    Files.deleteIfExists(file);
+                }
+            }
+        }
+    }
+
+    private Path file(String repo, String sha256) {
+        UUID where = UUID.nameUUIDFromBytes(repo.getBytes(StandardCharsets.UTF_8));
+        return folder.resolve(sha256 + "." + where + ".json");
+    }
+}

@@ -1,0 +1,76 @@
+package io.gptq4j.hub.transfer;
+
+import io.gptq4j.hub.repo.Repo;
+import io.gptq4j.hub.repo.Revision;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A commit to make.
+ *
+ * @param repo the repository
+ * @param revision the branch, or a ref such as {@code refs/pr/1}
+ * @param operations what changes; each path at most once
+ * @param summary the first line of its message
+ * @param description the rest of its message; may be empty
+ * @param createPullRequest whether to open a pull request with it instead of changing the branch
+ * @param parentCommit the commit that must be the head of the branch, or null if any will do
+ * @param workers files that are transferred at the same time
+ */
+public record CommitRequest(
+        Repo repo,
+        Revision revision,
+        List<CommitOperation> operations,
+        String summary,
+        String description,
+        boolean createPullRequest,
+        @Nullable String parentCommit,
+        int workers) {
+    /** As huggingface_hub. */
+    public static final int DEFAULT_WORKERS = 5;
+
+    /** Checks that there is a message and that operations do not contradict each other. */
+    public CommitRequest {
+        if (summary.isBlank()) {
+            throw new IllegalArgumentException("A commit needs a message");
+        }
+        operations = List.copyOf(operations);
+        Set<String> paths = new HashSet<>();
+        for (CommitOperation operation : operations) {
+            if (!paths.add(operation.path())) {
+                throw new IllegalArgumentException("A commit cannot change '" + operation.path() + "' twice");
+            }
+        }
+    }
+
+    /** A commit to the main branch. */
+    public static CommitRequest of(Repo repo, List<CommitOperation> operations, String summary) {
+        return new CommitRequest(repo, Revision.MAIN, operations, summary, "", false, null, DEFAULT_WORKERS);
+    }
+
+    /** To another branch. */
+    public CommitRequest to(Revision revision) {
+        return new CommitRequest(
+                repo, revision, operations, summary, description, createPullRequest, parentCommit, workers);
+    }
+
+    /** With more words. */
+    public CommitRequest describedAs(String description) {
+        return new CommitRequest(
+                repo, revision, operations, summary, description, createPullRequest, parentCommit, workers);
+    }
+
+    /** As a pull request, or not. */
+    public CommitRequest asPullRequest(boolean createPullRequest) {
+        return new CommitRequest(
+                repo, revision, operations, summary, description, createPullRequest, parentCommit, workers);
+    }
+
+    /** Only on top of a commit, or with null on top of any. */
+    public CommitRequest onTopOf(@Nullable String parentCommit) {
+        return new CommitRequest(
+                repo, revision, operations, summary, description, createPullRequest, parentCommit, workers);
+    }
+}
