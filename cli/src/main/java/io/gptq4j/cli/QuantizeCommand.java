@@ -2,6 +2,8 @@ package io.gptq4j.cli;
 
 import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.calibration.Tokenizer;
+import io.gptq4j.card.CardFacts;
+import io.gptq4j.card.ModelCard;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.format.ArtifactReader;
@@ -16,17 +18,20 @@ import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.families.ModelFamilies;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 /** {@code gptq4j quantize}: a float checkpoint in, an AutoGPTQ artifact out. */
 @Command(
@@ -146,32 +151,28 @@ final class QuantizeCommand implements Callable<Integer> {
             description = "Largest file, such as 5GB or 500MB (default: ${DEFAULT-VALUE}).")
     private String shardSize = "5GB";
 
+    @Option(
+            names = "--eval",
+            negatable = true,
+            defaultValue = "true",
+            fallbackValue = "true",
+            description = "Measure the perplexity before and after (default); takes little time beside the rest.")
+    private boolean eval;
+
+    @Option(
+            names = "--eval-text",
+            paramLabel = "FILE",
+            description =
+                    "UTF-8 text to measure it on (default: an embedded English text, which shares nothing with the"
+                            + " one for calibration).")
+    private @Nullable Path evalText;
+
+    @Spec
+    private @Nullable CommandSpec spec;
+
     QuantizeCommand(Console console) {
         this.console = console;
     }
-
-    /** The result of {@code quantize}. */
-    record Result(
-            String model,
-            String out,
-            int bits,
-            int groupSize,
-            boolean sym,
-            boolean descAct,
-            boolean staticGroups,
-            double dampPercent,
-            double mse,
-            int samples,
-            int seqlen,
-            long seed,
-            String calibration,
-            String device,
-            String dtype,
-            List<String> leftInFloat,
-            long bytesBefore,
-            long bytesAfter,
-            double seconds,
-            List<ModuleReport> modules) {}
 
     @Override
     public Integer call() throws IOException {
@@ -191,12 +192,18 @@ final class QuantizeCommand implements Callable<Integer> {
             QuantizationPlan plan = QuantizationPlan.of(architecture, gptq);
             plan.warning().ifPresent(console::warn);
             CalibrationSet windows = windows(checkpoint, architecture);
+            byte[] readme = QuantizeReport.readme(checkpoint);
+            HeldOut heldOut = eval ? HeldOut.read(evalText, checkpoint, windows, architecture.defaultWindow()) : null;
             try (Session session = Session.open(options, checkpoint)) {
                 GptqQuantizer quantizer = new GptqQuantizer(session.model(), plan);
-                ArtifactWriter.Plan artifact = ArtifactPlans.of(
-                        checkpoint, session.model().weights(), plan, "gptq4j:" + Version.number(), largestFile);
+                String tool = "gptq4j:" + Version.number();
+                ArtifactWriter.Plan artifact =
+                        ArtifactPlans.of(checkpoint, session.model().weights(), plan, tool, largestFile);
                 ArtifactCheck check = new ArtifactCheck();
+                QuantizeReport report = new QuantizeReport(
+                        QuantizeReport.local(checkpoint), options.model(), out, plan, windows, seed, null);
                 List<ModuleReport> modules;
+                CardFacts.Perplexity perplexity;
                 try (ArtifactWriter writer = ArtifactWriter.create(out, artifact)) {
                     modules = quantizer.run(
                             windows,
@@ -205,17 +212,29 @@ final class QuantizeCommand implements Callable<Integer> {
                                 writer.write(module);
                             },
                             progress(plan));
-                    writer.commit(written -> {
-                        Optional<String> difference = check.differenceIn(written);
-                        if (difference.isPresent()) {
-                            throw new VerificationException(difference.get());
-                        }
-                    });
+                    Path written = writer.complete();
+                    Optional<String> difference = check.differenceIn(written);
+                    if (difference.isPresent()) {
+                        throw new VerificationException(difference.get());
+                    }
+                    perplexity = heldOut == null ? null : heldOut.measure(session, written, console);
+                    ModelCard card = report.card(readme, perplexity, commandLine());
+                    card.warnings().forEach(console::warn);
+                    writer.add(ModelCard.FILE_NAME, card.text());
+                    writer.commit();
                 }
-                report(session, plan, windows, modules, (System.nanoTime() - start) / 1e9);
+                report.print(console, session, modules, perplexity, (System.nanoTime() - start) / 1e9);
             }
         }
         return ExitCode.OK.number();
+    }
+
+    /** The command as it was given, with the contents of argument files. */
+    private List<String> commandLine() {
+        CommandLine root = Objects.requireNonNull(spec).root().commandLine();
+        List<String> words = new ArrayList<>(List.of(root.getCommandName()));
+        words.addAll(root.getParseResult().expandedArgs());
+        return words;
     }
 
     private static void requirePositive(String option, int value) {
@@ -264,53 +283,5 @@ final class QuantizeCommand implements Callable<Integer> {
                 }
             }
         };
-    }
-
-    private void report(
-            Session session, QuantizationPlan plan, CalibrationSet windows, List<ModuleReport> modules, double seconds)
-            throws IOException {
-        GptqOptions gptq = plan.options();
-        Result result = new Result(
-                options.model(),
-                out.toString(),
-                gptq.bits(),
-                gptq.groupSize(),
-                gptq.sym(),
-                gptq.descAct(),
-                gptq.staticGroups(),
-                gptq.dampPercent(),
-                gptq.mse(),
-                windows.windows().length,
-                windows.seqlen(),
-                seed,
-                windows.source(),
-                session.torch().device(),
-                session.model().type().toString(),
-                plan.skipped().stream().map(Architecture.Linear::name).toList(),
-                weightBytes(session.checkpoint().directory()),
-                weightBytes(out),
-                seconds,
-                modules);
-        console.result(
-                result,
-                () -> String.format(
-                        Locale.ROOT,
-                        "%s%n%d modules to %d bits, group size %d, in %.1f s; weights %s, were %s",
-                        out,
-                        modules.size(),
-                        gptq.bits(),
-                        gptq.groupSize(),
-                        seconds,
-                        Sizes.format(result.bytesAfter()),
-                        Sizes.format(result.bytesBefore())));
-    }
-
-    private static long weightBytes(Path directory) throws IOException {
-        try (Stream<Path> files = Files.list(directory)) {
-            return files.filter(file -> file.toString().endsWith(".safetensors")
-                            || file.toString().endsWith(".bin"))
-                    .mapToLong(file -> file.toFile().length())
-                    .sum();
-        }
     }
 }

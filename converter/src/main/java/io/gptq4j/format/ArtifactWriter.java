@@ -33,8 +33,9 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@link #create} refuses what would fail in the end (an output that is taken, a plan that does not fit the source,
  *       too little disk), lays all tensors out over the shards, and copies the tensors that are not quantized.
  *   <li>{@link #write} packs one module and writes it to its place. Nothing of it stays in memory.
- *   <li>{@link #commit} adds index, configuration, tokenizer and licence files, makes all of it durable, and renames the
- *       directory, atomically.
+ *   <li>{@link #complete} adds index, configuration, tokenizer and licence files, all of them durable, for who wants to
+ *       look at the artifact or {@link #add} to it before it has its name.
+ *   <li>{@link #commit} renames the directory, atomically.
  * </ol>
  *
  * <p>Everything happens in the hidden directory {@code .NAME.partial} beside the output, which {@link #close} removes if
@@ -55,6 +56,7 @@ public final class ArtifactWriter implements Closeable {
     private final List<SafetensorsWriter> shards = new ArrayList<>();
     private final Map<String, SafetensorsWriter> shardOf = new HashMap<>();
     private final Set<String> written = ConcurrentHashMap.newKeySet();
+    private boolean complete;
 
     private ArtifactWriter(Path out, Plan plan, ShardLayout layout, StagingDirectory staging) {
         this.out = out;
@@ -172,34 +174,22 @@ public final class ArtifactWriter implements Closeable {
         }
     }
 
-    /** Looks at an artifact that is complete but has no name yet; what it throws stops the commit. */
-    @FunctionalInterface
-    public interface Inspector {
-        /** Reads what it wants to below {@code directory}, and changes nothing. */
-        void inspect(Path directory) throws IOException;
-    }
-
-    /** A {@link #commit(Inspector) commit} that nobody looks at. */
-    public Path commit() throws IOException {
-        return commit(directory -> {});
-    }
-
     /**
-     * Completes the artifact and gives it its name.
+     * Completes the files: index, configuration, tokenizer and licence join the weights. Does nothing the second time.
      *
-     * @param inspector sees all files before they have their name
-     * @return the output directory as it was given
+     * @return the directory they are in, under a name that nobody else sees; may be read until the commit
      * @throws IllegalStateException if a module of the plan was not written
-     * @throws FileAlreadyExistsException if something has come into being at the output's name; once that is moved away,
-     *     the commit may be tried again
      * @throws IOException if the output fails
      */
-    public Path commit(Inspector inspector) throws IOException {
+    public Path complete() throws IOException {
         for (ModuleShape module : plan.modules()) {
             if (!written.contains(module.name())) {
                 throw new IllegalStateException("Module " + module.name() + " was not written, so " + out
                         + " would be incomplete: write all " + plan.modules().size() + " modules before the commit");
             }
+        }
+        if (complete) {
+            return staging.path();
         }
         staging.requireFree();
         try {
@@ -211,7 +201,44 @@ public final class ArtifactWriter implements Closeable {
             }
             RepositoryFiles.copyCarried(plan.source(), staging.path());
             RepositoryFiles.writeConfigs(staging.path(), plan);
-            inspector.inspect(staging.path());
+        } catch (IOException e) {
+            throw explained(e);
+        }
+        complete = true;
+        return staging.path();
+    }
+
+    /**
+     * Adds a file of text to the complete artifact, such as a README.md that tells what came of it.
+     *
+     * @param name the file's name
+     * @throws IllegalArgumentException if {@code name} is more than a file's name
+     * @throws FileAlreadyExistsException if the artifact has such a file
+     * @throws IOException as {@link #complete}
+     */
+    public void add(String name, String text) throws IOException {
+        Path file = complete().resolve(name).normalize();
+        if (!staging.path().equals(file.getParent()) || !name.equals(String.valueOf(file.getFileName()))) {
+            throw new IllegalArgumentException("'" + name + "' is not the name of a file within the artifact");
+        }
+        try {
+            RepositoryFiles.write(file, text);
+        } catch (IOException e) {
+            throw explained(e);
+        }
+    }
+
+    /**
+     * {@linkplain #complete Completes} the artifact and gives it its name.
+     *
+     * @return the output directory as it was given
+     * @throws FileAlreadyExistsException if something has come into being at the output's name; once that is moved away,
+     *     the commit may be tried again
+     * @throws IOException as {@link #complete}
+     */
+    public Path commit() throws IOException {
+        complete();
+        try {
             staging.publish();
         } catch (IOException e) {
             throw explained(e);

@@ -13,6 +13,7 @@ import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -537,6 +538,29 @@ class ArtifactWriterTest {
             assertThat(names(parent)).containsExactly(".model-gptq.partial", ".model-gptq.partial.lock");
         }
         assertThat(names(parent)).isEmpty();
+    }
+
+    @Test
+    void isCompleteAndCanBeAddedToBeforeItHasItsName() throws IOException {
+        try (Checkpoint checkpoint = Checkpoint.open(source);
+                ArtifactWriter writer = ArtifactWriter.create(out, plan(checkpoint))) {
+            for (QuantizedLinear linear : linears(QuantizeConfig.of(4, 32, false, true), false)) {
+                writer.write(linear);
+            }
+            Path staged = writer.complete();
+            assertThat(out).doesNotExist();
+            try (Checkpoint complete = Checkpoint.open(staged)) {
+                assertThat(ArtifactReader.of(complete).modules()).hasSize(11);
+            }
+            writer.add("README.md", "Größe\r\n");
+            assertThatThrownBy(() -> writer.add("config.json", "{}")).isInstanceOf(FileAlreadyExistsException.class);
+            for (String name : List.of("", ".", "..", "../x", "a/b", "/x")) {
+                assertThatThrownBy(() -> writer.add(name, "")).isInstanceOf(IllegalArgumentException.class);
+            }
+            writer.commit();
+        }
+        assertThat(out.resolve("README.md")).hasBinaryContent("Größe\r\n".getBytes(StandardCharsets.UTF_8));
+        assertThat(names(parent)).containsExactly("model-gptq");
     }
 
     @Test

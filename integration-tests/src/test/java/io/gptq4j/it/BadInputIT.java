@@ -360,6 +360,15 @@ class BadInputIT {
         }
 
         @Test
+        void toEvaluateOn() throws Exception {
+            refused(quantize("--eval-text", text.toString()), 3, text);
+            Files.writeString(text, "a");
+            refused(quantize("--eval-text", text.toString()), 2, text, "1 tokens");
+            Files.write(text, new byte[] {(byte) 0xff});
+            refused(quantize("--eval-text", text.toString()), 6, text, "not UTF-8");
+        }
+
+        @Test
         void shorterThanOneWindow() throws Exception {
             Files.writeString(text, "A dozen words at most.");
             refused(quantize("--calibration", text.toString()), 6, text, "128 tokens of one window", "--seqlen");

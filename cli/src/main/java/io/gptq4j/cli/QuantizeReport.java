@@ -1,0 +1,182 @@
+package io.gptq4j.cli;
+
+import io.gptq4j.calibration.CalibrationSet;
+import io.gptq4j.card.CardFacts;
+import io.gptq4j.card.ModelCard;
+import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.gptq.GptqOptions;
+import io.gptq4j.gptq.ModuleReport;
+import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.model.Architecture;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a run of {@code quantize} tells: the result on standard output, and the model card.
+ *
+ * @param source the model as the card names it
+ * @param model the model as the user gave it
+ * @param out the output directory
+ * @param plan what was quantized, and how
+ * @param windows what it was calibrated on
+ * @param seed what chose the windows
+ * @param repoId the repository that the result is meant for, or null
+ */
+record QuantizeReport(
+        CardFacts.Source source,
+        String model,
+        Path out,
+        QuantizationPlan plan,
+        CalibrationSet windows,
+        long seed,
+        @Nullable String repoId) {
+
+    /** The result as {@code --json} prints it. */
+    record Result(
+            String model,
+            String out,
+            int bits,
+            int groupSize,
+            boolean sym,
+            boolean descAct,
+            boolean staticGroups,
+            double dampPercent,
+            double mse,
+            int samples,
+            int seqlen,
+            long seed,
+            String calibration,
+            String device,
+            String dtype,
+            List<String> leftInFloat,
+            @Nullable Double perplexityBefore,
+            @Nullable Double perplexityAfter,
+            long bytesBefore,
+            long bytesAfter,
+            double seconds,
+            List<ModuleReport> modules) {}
+
+    /**
+     * A checkpoint of which nothing is known but its directory. Names of repositories in its README.md or config.json
+     * are of models it was made of as often as its own, so that the card names no base model.
+     */
+    static CardFacts.Source local(Checkpoint checkpoint) throws IOException {
+        Path directory = checkpoint.directory().toRealPath();
+        Path name = directory.getFileName();
+        return new CardFacts.Source(name == null ? directory.toString() : name.toString(), null, null);
+    }
+
+    /** The bytes of the source's README.md, or null; read early, so that it fails early. */
+    static byte @Nullable [] readme(Checkpoint checkpoint) throws IOException {
+        Path file = checkpoint.directory().resolve(ModelCard.FILE_NAME);
+        return Files.isRegularFile(file) ? Files.readAllBytes(file) : null;
+    }
+
+    /** The card, made of the source's. */
+    ModelCard card(byte @Nullable [] readme, CardFacts.@Nullable Perplexity perplexity, List<String> command)
+            throws IOException {
+        GptqOptions gptq = plan.options();
+        CardFacts facts = new CardFacts(
+                source,
+                new CardFacts.Options(
+                        gptq.bits(),
+                        gptq.groupSize(),
+                        gptq.sym(),
+                        gptq.descAct(),
+                        gptq.staticGroups(),
+                        gptq.dampPercent(),
+                        gptq.mse()),
+                new CardFacts.Calibration(windows.source(), windows.windows().length, windows.seqlen(), seed),
+                "gptq4j " + Version.number(),
+                leftInFloat(),
+                perplexity,
+                command,
+                repoId,
+                serving());
+        return ModelCard.of(readme, facts);
+    }
+
+    /** The table of README.md. TGI has no list of modules to leave alone, and GPTQModel refuses others' asymmetric ones. */
+    private CardFacts.Serving serving() {
+        GptqOptions gptq = plan.options();
+        return new CardFacts.Serving(
+                gptq.bits() != 3 && leftInFloat().isEmpty(), gptq.sym() || gptq.bits() != 4, gptq.sym());
+    }
+
+    private List<String> leftInFloat() {
+        return plan.skipped().stream().map(Architecture.Linear::name).toList();
+    }
+
+    /** Prints the result. */
+    void print(
+            Console console,
+            Session session,
+            List<ModuleReport> modules,
+            CardFacts.@Nullable Perplexity perplexity,
+            double seconds)
+            throws IOException {
+        GptqOptions gptq = plan.options();
+        Result result = new Result(
+                model,
+                out.toString(),
+                gptq.bits(),
+                gptq.groupSize(),
+                gptq.sym(),
+                gptq.descAct(),
+                gptq.staticGroups(),
+                gptq.dampPercent(),
+                gptq.mse(),
+                windows.windows().length,
+                windows.seqlen(),
+                seed,
+                windows.source(),
+                session.torch().device(),
+                session.model().type().toString(),
+                leftInFloat(),
+                perplexity == null ? null : perplexity.before(),
+                perplexity == null ? null : perplexity.after(),
+                weightBytes(session.checkpoint().directory()),
+                weightBytes(out),
+                seconds,
+                modules);
+        console.result(result, () -> text(result, perplexity));
+    }
+
+    private static String text(Result result, CardFacts.@Nullable Perplexity perplexity) {
+        String text = String.format(
+                Locale.ROOT,
+                "%s%n%d modules to %d bits, group size %d, in %.1f s; weights %s, were %s",
+                result.out(),
+                result.modules().size(),
+                result.bits(),
+                result.groupSize(),
+                result.seconds(),
+                Sizes.format(result.bytesAfter()),
+                Sizes.format(result.bytesBefore()));
+        return perplexity == null
+                ? text
+                : String.format(
+                        Locale.ROOT,
+                        "%s%nperplexity %.4f, was %.4f  (%d windows of %d tokens of %s)",
+                        text,
+                        perplexity.after(),
+                        perplexity.before(),
+                        perplexity.windows(),
+                        perplexity.window(),
+                        perplexity.text());
+    }
+
+    private static long weightBytes(Path directory) throws IOException {
+        try (Stream<Path> files = Files.list(directory)) {
+            return files.filter(file -> file.toString().endsWith(".safetensors")
+                            || file.toString().endsWith(".bin"))
+                    .mapToLong(file -> file.toFile().length())
+                    .sum();
+        }
+    }
+}
