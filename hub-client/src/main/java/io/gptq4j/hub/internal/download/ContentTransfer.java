@@ -300,24 +300,20 @@ final class ContentTransfer {
     /** Moves bytes from the network to the rest of a segment; what has come is kept even if the connection breaks. */
     private void receive(RemoteContent.Part part, PartialFile partial, int segment, ByteBuffer buffer, Arrival arrival)
             throws IOException {
-        byte[] bytes = new byte[buffer.capacity()];
         long left = partial.end(segment) - partial.start(segment) - partial.count(segment);
         while (left > 0) {
-            int filled = 0;
             @Nullable IOException broken = null;
             boolean ended = false;
-            int wanted = (int) Math.min(bytes.length, left);
+            buffer.clear().limit((int) Math.min(buffer.capacity(), left));
             try {
-                while (filled < wanted && !ended && !stopped) {
-                    int read = part.stream().read(bytes, filled, wanted - filled);
-                    ended = read < 0;
-                    filled += Math.max(0, read);
+                while (buffer.hasRemaining() && !ended && !stopped) {
+                    ended = part.source().read(buffer) < 0;
                 }
             } catch (IOException e) {
                 broken = e;
             }
+            int filled = buffer.flip().remaining();
             if (filled > 0) {
-                buffer.clear().put(bytes, 0, filled).flip();
                 partial.append(segment, buffer);
                 listener.progressed(path, filled);
                 arrival.of(filled);

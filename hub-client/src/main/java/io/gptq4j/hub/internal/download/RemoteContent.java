@@ -8,13 +8,14 @@ import io.gptq4j.hub.internal.http.HubRequest;
 import io.gptq4j.hub.internal.http.Patience;
 import java.io.Closeable;
 import java.io.IOException;
-import java.io.InputStream;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.zip.GZIPInputStream;
 import okhttp3.HttpUrl;
 import okhttp3.Response;
+import okio.BufferedSource;
+import okio.GzipSource;
+import okio.Okio;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -65,7 +66,7 @@ public final class RemoteContent {
      * @param offset where in the file it begins: 0 if the server did not heed the range
      * @param isRange whether the server heeded the range
      */
-    record Part(Response response, InputStream stream, long offset, boolean isRange) implements Closeable {
+    record Part(Response response, BufferedSource source, long offset, boolean isRange) implements Closeable {
         @Override
         public void close() {
             response.close();
@@ -103,7 +104,7 @@ public final class RemoteContent {
             }
             byte[] bytes;
             try {
-                bytes = part.stream().readNBytes(Math.toIntExact(to - from));
+                bytes = part.source().inputStream().readNBytes(Math.toIntExact(to - from));
             } catch (IOException e) {
                 throw HubHttp.broken(request, e);
             }
@@ -149,20 +150,16 @@ public final class RemoteContent {
                         null,
                         false);
             }
-            return new Part(response, response.body().byteStream(), from, true);
+            return new Part(response, response.body().source(), from, true);
         }
         if (!encoded) {
-            return new Part(response, response.body().byteStream(), 0, false);
+            return new Part(response, response.body().source(), 0, false);
         }
         if (!"gzip".equalsIgnoreCase(encoding)) {
             throw new HubException("Cannot " + request.action() + ": the server sent it with Content-Encoding '"
                     + encoding + "' although identity was asked for");
         }
-        try {
-            return new Part(response, new GZIPInputStream(response.body().byteStream()), 0, false);
-        } catch (IOException e) {
-            throw HubHttp.broken(request, e);
-        }
+        return new Part(response, Okio.buffer(new GzipSource(response.body().source())), 0, false);
     }
 
     /** Whether a failure says that there is nothing behind the position asked for, that is, that the file has changed. */
