@@ -24,8 +24,9 @@ public final class FakeHubMain {
         if (arguments.length < 2) {
             throw new IllegalArgumentException("expected PORT DATA [options]");
         }
-        // Not closed: it serves until the process is killed.
+        // It serves until the process is ended from outside.
         FakeHub hub = started(Integer.parseInt(arguments[0]), List.of(arguments).subList(2, arguments.length));
+        Runtime.getRuntime().addShutdownHook(new Thread(hub::close));
         seed(hub, Path.of(arguments[1]));
         byte[] urls = Json.bytes(Json.map("hub", hub.url(), "cdn", hub.cdnUrl()));
         System.out.println(new String(urls, StandardCharsets.UTF_8));

@@ -71,6 +71,14 @@ class FakeHubTest {
     }
 
     @Test
+    void oddNamesSurviveTheRedirect() throws Exception {
+        repo.commit("main", "odd", Map.of("a b/c+d%#\u00e9.txt", "odd"));
+        HttpResponse<byte[]> first = anonymous.get("/acme/tiny-llama/resolve/main/a%20b/c+d%25%23%C3%A9.txt");
+        assertThat(header(first, "Location")).contains("/a%20b/c%2Bd%25%23%C3%A9.txt?");
+        assertThat(text(anonymous.get(header(first, "Location")))).isEqualTo("odd");
+    }
+
+    @Test
     void aLargeFileRedirectsToStorageWhereNoTokenIsWanted() throws Exception {
         HttpResponse<byte[]> first = alice.head("/acme/tiny-llama/resolve/main/model.safetensors");
         String sha256 = Hex.sha256Of(WEIGHTS);
