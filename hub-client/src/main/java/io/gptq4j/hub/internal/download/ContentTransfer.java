@@ -43,6 +43,7 @@ final class ContentTransfer {
     private static final int BUFFER = 256 << 10;
     private static final int HASH_BUFFER = 1 << 20;
     private static final int HASH_ATTEMPTS = 2;
+    private static final long FLUSH = 256L << 20;
 
     private final HubHttp http;
     private final RemoteContent content;
@@ -121,6 +122,7 @@ final class ContentTransfer {
         });
         try {
             Future<String> hashing = threads.submit(() -> hash.isPresent() ? follow(partial, hash.get()) : etag);
+            Future<?> flushing = threads.submit(() -> flush(partial));
             try {
                 new Segments(partial, threads).fetch();
             } catch (RangesIgnoredException e) {
@@ -129,7 +131,9 @@ final class ContentTransfer {
                         content.request().url().host());
                 fetchWhole(partial);
             }
-            return await(hashing);
+            String found = await(hashing);
+            await(flushing);
+            return found;
         } catch (IOException | RuntimeException e) {
             abandoned = true;
             partial.wake();
@@ -154,6 +158,15 @@ final class ContentTransfer {
             }
         }
         return hash.hex();
+    }
+
+    /** Makes content durable while more is coming, so that little is left to wait for in the end. */
+    private @Nullable Void flush(PartialFile partial) throws IOException, InterruptedException {
+        for (long flushed = 0; flushed + FLUSH < content.size() && !abandoned; flushed = partial.prefix()) {
+            partial.awaitPrefixBeyond(flushed + FLUSH);
+            partial.force();
+        }
+        return null;
     }
 
     /** The segments of a file, taken in order by a growing number of connections. */
