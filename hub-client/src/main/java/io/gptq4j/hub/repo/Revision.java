@@ -10,12 +10,12 @@ import java.util.regex.Pattern;
  * @param name the name as the Hub knows it, not percent-encoded
  */
 public record Revision(String name) {
-    /** The default branch of every repository on the Hub. */
-    public static final Revision MAIN = new Revision("main");
-
     private static final Pattern COMMIT_HASH = Pattern.compile("[0-9a-f]{40}");
     private static final Pattern FORBIDDEN =
             Pattern.compile("[\\p{Cntrl} ~^:?*\\[\\\\]|\\.\\.|//|@\\{|^/|/$|^\\.|/\\.|\\.$");
+
+    /** The default branch of every repository on the Hub; stands after the patterns, which check it. */
+    public static final Revision MAIN = new Revision("main");
 
     /**
      * Checks the name.
