@@ -4,6 +4,7 @@ import io.gptq4j.hub.config.HubConfig;
 import io.gptq4j.hub.error.LocalEntryNotFoundException;
 import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoFile;
+import io.gptq4j.hub.repo.Revision;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NotDirectoryException;
@@ -11,13 +12,17 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 
 /**
  * A cache folder in huggingface_hub's layout. Keeps nothing in memory and is safe for concurrent use; other programs may
  * change the cache at any time, so a scan is a picture of a moment.
  */
 public final class HubCache {
+    private static final Pattern COMMIT_HASH = Pattern.compile("[0-9a-f]{40}");
+
     private final Path folder;
 
     /** The cache in this folder, which need not exist. */
@@ -81,6 +86,23 @@ public final class HubCache {
     }
 
     /**
+     * The commit that a revision led to when it was last asked for, unless the cache knows nothing of it.
+     *
+     * @param revision a branch, a tag or another ref; a commit hash is its own answer
+     */
+    public Optional<String> commitOf(Repo repo, Revision revision) throws IOException {
+        if (revision.isCommitHash()) {
+            return Optional.of(revision.name());
+        }
+        Path ref = folder.resolve(repo.cacheFolder()).resolve("refs").resolve(revision.name());
+        if (!Files.isRegularFile(ref)) {
+            return Optional.empty();
+        }
+        String commit = Files.readString(ref).strip();
+        return COMMIT_HASH.matcher(commit).matches() ? Optional.of(commit) : Optional.empty();
+    }
+
+    /**
      * Compares the files of a snapshot with what the Hub says: sizes first, then hashes.
      *
      * @param repo the repository
@@ -90,7 +112,7 @@ public final class HubCache {
      * @throws LocalEntryNotFoundException if the snapshot is not in the cache
      */
     public Verification verify(Repo repo, String commit, List<RepoFile> expected, Consumer<String> onFile)
-            throws IOException, InterruptedException {
+            throws IOException {
         Path snapshot = folder.resolve(repo.cacheFolder()).resolve("snapshots").resolve(commit);
         if (!Files.isDirectory(snapshot)) {
             throw new LocalEntryNotFoundException(
@@ -106,7 +128,7 @@ public final class HubCache {
      * @throws NotDirectoryException if there is no such folder
      */
     public static Verification verifyFolder(Path folder, List<RepoFile> expected, Consumer<String> onFile)
-            throws IOException, InterruptedException {
+            throws IOException {
         if (!Files.isDirectory(folder)) {
             throw new NotDirectoryException(folder.toString());
         }

@@ -60,11 +60,15 @@ final class PartialFiles {
     private record Hold(@Nullable FileChannel channel, boolean isFree) implements Closeable {
         static Hold tryOn(Path cache, Path file) throws IOException {
             String name = String.valueOf(file.getFileName());
-            Path repo = file.resolve("../..").normalize();
-            Path lockFile = cache.resolve(".locks")
-                    .resolve(String.valueOf(repo.getFileName()))
-                    .resolve(name.substring(0, name.indexOf('.')) + ".lock");
-            if (!Files.exists(lockFile)) {
+            Path locks = cache.resolve(".locks")
+                    .resolve(String.valueOf(file.resolve("../..").normalize().getFileName()));
+            // An etag may have dots, too: the longest one that has a lock is meant.
+            Path lockFile = null;
+            for (int dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+                Path candidate = locks.resolve(name.substring(0, dot) + ".lock");
+                lockFile = Files.exists(candidate) ? candidate : lockFile;
+            }
+            if (lockFile == null) {
                 return new Hold(null, true);
             }
             FileChannel channel;

@@ -2,6 +2,7 @@ package io.gptq4j.hub.cache;
 
 import io.gptq4j.hub.repo.RepoFile;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -29,7 +30,7 @@ final class Verifier {
      * @param ignored a folder below that does not count, or null
      */
     static Verification verify(Path folder, @Nullable String ignored, List<RepoFile> expected, Consumer<String> onFile)
-            throws IOException, InterruptedException {
+            throws IOException {
         TreeSet<String> present = new TreeSet<>();
         for (Path file : Scanner.filesBelow(folder)) {
             String path = folder.relativize(file).toString().replace('\\', '/');
@@ -79,7 +80,7 @@ final class Verifier {
                 : new Verification.Mismatch(file.path(), algorithm, file.etag(), actual);
     }
 
-    private static <T extends @Nullable Object> T get(Future<T> future) throws IOException, InterruptedException {
+    private static <T extends @Nullable Object> T get(Future<T> future) throws IOException {
         try {
             return future.get();
         } catch (ExecutionException e) {
@@ -87,6 +88,9 @@ final class Verifier {
                 throw failure;
             }
             throw new IllegalStateException("Comparing files failed", e.getCause());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("Interrupted while comparing files");
         }
     }
 }

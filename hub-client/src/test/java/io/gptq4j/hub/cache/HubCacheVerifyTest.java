@@ -7,7 +7,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.gptq4j.hub.error.LocalEntryNotFoundException;
 import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoFile;
+import io.gptq4j.hub.repo.Revision;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.file.Files;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
@@ -50,7 +52,7 @@ class HubCacheVerifyTest {
         return disk;
     }
 
-    private Verification verify() throws IOException, InterruptedException {
+    private Verification verify() throws IOException {
         return new HubCache(folder).verify(REPO, OLD, List.of(HELLO, NUMBERS, EMPTY), told::add);
     }
 
@@ -109,6 +111,26 @@ class HubCacheVerifyTest {
         assertThatThrownBy(this::verify)
                 .isInstanceOf(LocalEntryNotFoundException.class)
                 .hasMessageContaining("no snapshot " + OLD + " of model 'a/b'");
+    }
+
+    @Test
+    void knowsTheCommitOfARefAndTrustsNoOtherContent() throws Exception {
+        CacheFolder disk = goodCache();
+        disk.file("models--a--b/refs/main", OLD);
+        disk.file("models--a--b/refs/refs/pr/1", "../../../etc");
+        HubCache cache = new HubCache(folder);
+        assertThat(cache.commitOf(REPO, Revision.MAIN)).hasValue(OLD);
+        assertThat(cache.commitOf(REPO, new Revision("refs/pr/1"))).isEmpty();
+        assertThat(cache.commitOf(REPO, new Revision("dev"))).isEmpty();
+        assertThat(cache.commitOf(REPO, new Revision(OLD))).hasValue(OLD);
+    }
+
+    @Test
+    void anInterruptEndsTheComparison() throws Exception {
+        goodCache();
+        Thread.currentThread().interrupt();
+        assertThatThrownBy(this::verify).isInstanceOf(InterruptedIOException.class);
+        assertThat(Thread.interrupted()).isTrue();
     }
 
     @Test
