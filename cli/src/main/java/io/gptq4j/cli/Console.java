@@ -121,6 +121,11 @@ final class Console {
         }
     }
 
+    /** The environment variables of this process. */
+    Map<String, String> environment() {
+        return environment;
+    }
+
     /** The one progress view of this command. */
     ProgressView progress() {
         if (progress == null) {
