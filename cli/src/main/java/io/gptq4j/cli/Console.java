@@ -149,6 +149,11 @@ final class Console {
         return !out.checkError();
     }
 
+    /** A text of a server without what a terminal would obey. */
+    static String printable(String text) {
+        return text.replaceAll("\\p{Cntrl}", "?");
+    }
+
     private ProgressView.Style style() {
         String disabled = environment.getOrDefault("HF_HUB_DISABLE_PROGRESS_BARS", "");
         if (quiet || TRUE.contains(disabled.toUpperCase(Locale.ROOT))) {

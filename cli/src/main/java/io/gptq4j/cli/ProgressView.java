@@ -2,6 +2,7 @@ package io.gptq4j.cli;
 
 import java.io.PrintStream;
 import java.util.Locale;
+import java.util.function.LongFunction;
 import java.util.function.LongSupplier;
 
 /**
@@ -30,6 +31,7 @@ final class ProgressView implements AutoCloseable {
 
     private boolean running;
     private String title = "";
+    private LongFunction<String> shown = Long::toString;
     private long total;
     private long done;
     private long startedAt;
@@ -58,8 +60,18 @@ final class ProgressView implements AutoCloseable {
      * @param title what is being done, such as {@code Quantizing}
      * @param total number of steps, 0 or more
      */
-    synchronized void start(String title, long total) {
+    void start(String title, long total) {
+        start(title, total, Long::toString);
+    }
+
+    /**
+     * Begins a phase that is not counted in steps.
+     *
+     * @param shown how numbers of its unit are written
+     */
+    synchronized void start(String title, long total, LongFunction<String> shown) {
         finish();
+        this.shown = shown;
         this.title = title;
         this.total = total;
         done = 0;
@@ -109,7 +121,7 @@ final class ProgressView implements AutoCloseable {
             err.println(
                     done >= total
                             ? title + ": done in " + time
-                            : title + ": stopped at " + done + "/" + total + " after " + time);
+                            : title + ": stopped at " + shown.apply(done) + "/" + shown.apply(total) + " after " + time);
         }
     }
 
@@ -144,7 +156,7 @@ final class ProgressView implements AutoCloseable {
         String left = done == 0 || done >= total
                 ? ""
                 : ", " + duration((long) ((double) elapsed / done * (total - done))) + " left";
-        return percent + " % (" + done + "/" + total + "), " + duration(elapsed) + " elapsed" + left;
+        return percent + " % (" + shown.apply(done) + "/" + shown.apply(total) + "), " + duration(elapsed) + " elapsed" + left;
     }
 
     private static String separated(String detail) {
