@@ -96,6 +96,10 @@ public final class Main {
         line.addSubcommand(new EvalCommand(console));
         line.addSubcommand(new ScoreCommand(console));
         line.addSubcommand(new InspectCommand(console));
+        line.addSubcommand(AuthCommands.commandLine(console));
+        line.addSubcommand(CacheCommands.commandLine(console));
+        line.addSubcommand(RepoCommands.commandLine(console));
+        line.addSubcommand(new InfoCommand(console));
         for (Object command : more) {
             line.addSubcommand(command);
         }
