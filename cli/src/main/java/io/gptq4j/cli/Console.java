@@ -10,8 +10,10 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -28,17 +30,24 @@ import org.slf4j.LoggerFactory;
  */
 final class Console {
     private static final Set<String> TRUE = Set.of("1", "ON", "YES", "TRUE");
+    private static final Set<String> YES = Set.of("y", "yes");
 
     private final PrintStream out;
     private final PrintStream err;
     private final Map<String, String> environment;
     private final int columns;
     private final LongSupplier nanoTime;
+    private final Terminal terminal;
 
     private int verbosity;
     private boolean quiet;
     private boolean json;
     private @Nullable ProgressView progress;
+
+    /** A console on any two streams, without anybody who could answer questions. */
+    Console(PrintStream out, PrintStream err, Map<String, String> environment, int columns, LongSupplier nanoTime) {
+        this(out, err, environment, columns, nanoTime, Terminal.NONE);
+    }
 
     /**
      * A console on any two streams.
@@ -48,13 +57,21 @@ final class Console {
      * @param environment the environment variables
      * @param columns width of the terminal behind {@code err}, or 0 if there is none
      * @param nanoTime the clock, in nanoseconds
+     * @param terminal whom to ask
      */
-    Console(PrintStream out, PrintStream err, Map<String, String> environment, int columns, LongSupplier nanoTime) {
+    Console(
+            PrintStream out,
+            PrintStream err,
+            Map<String, String> environment,
+            int columns,
+            LongSupplier nanoTime,
+            Terminal terminal) {
         this.out = out;
         this.err = err;
         this.environment = environment;
         this.columns = columns;
         this.nanoTime = nanoTime;
+        this.terminal = terminal;
     }
 
     /** The console of this process. The start script tells the terminal's width: Java 17 cannot ask about stderr. */
@@ -64,7 +81,8 @@ final class Console {
                 new PrintStream(new FileOutputStream(FileDescriptor.err), true, UTF_8),
                 System.getenv(),
                 Integer.getInteger("gptq4j.columns", 0),
-                System::nanoTime);
+                System::nanoTime,
+                Terminal.ofProcess());
     }
 
     /** Takes the options every command has. */
@@ -92,6 +110,61 @@ final class Console {
         }
         out.println(json ? toJson(value) : text.get());
         out.flush();
+    }
+
+    /**
+     * Prints the result of a command that {@code hf} has, too: with {@code --quiet} nothing but what the next command of a
+     * script needs, one item a line.
+     *
+     * @param value as in {@link #result(Object, Supplier)}
+     * @param items names, paths or addresses
+     */
+    void result(Object value, Supplier<String> text, List<String> items) {
+        if (!quiet || json) {
+            result(value, text);
+            return;
+        }
+        items.forEach(out::println);
+        out.flush();
+    }
+
+    /**
+     * Prints that something was done, as {@code hf} does: a sentence and some facts, of which the first is the one that
+     * {@code --quiet} leaves.
+     */
+    void done(String sentence, Map<String, ?> facts) {
+        StringBuilder text = new StringBuilder("\u2713 ").append(sentence);
+        facts.forEach((key, fact) -> text.append(System.lineSeparator())
+                .append("  ")
+                .append(key)
+                .append(": ")
+                .append(printable(String.valueOf(fact))));
+        result(
+                facts,
+                text::toString,
+                facts.values().stream().limit(1).map(String::valueOf).toList());
+    }
+
+    /** Whom to ask. */
+    Terminal terminal() {
+        return terminal;
+    }
+
+    /**
+     * Goes on only if a person agrees.
+     *
+     * @throws IOException if they do not
+     * @throws IllegalArgumentException if nobody is there
+     */
+    void confirm(String question) throws IOException, InterruptedException {
+        if (!terminal.isThere()) {
+            throw new IllegalArgumentException(
+                    question + " There is no terminal to answer on, so nothing was changed; use --yes if you mean it");
+        }
+        String answer = terminal.ask(question + " Proceed? [y/N]: ", false);
+        if (answer == null || !YES.contains(answer.strip().toLowerCase(Locale.ROOT))) {
+            throw new IOException("Aborted; nothing was changed.");
+        }
     }
 
     /** Says something of interest, unless the user asked for quiet. */

@@ -3,12 +3,26 @@ package io.gptq4j.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import io.gptq4j.calibration.CalibrationException;
 import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.hub.error.AuthenticationException;
+import io.gptq4j.hub.error.DisabledRepositoryException;
+import io.gptq4j.hub.error.EntryNotFoundException;
+import io.gptq4j.hub.error.GatedRepositoryException;
+import io.gptq4j.hub.error.HubHttpException;
+import io.gptq4j.hub.error.HubNetworkException;
+import io.gptq4j.hub.error.IncompleteSnapshotException;
+import io.gptq4j.hub.error.IntegrityException;
+import io.gptq4j.hub.error.LocalEntryNotFoundException;
+import io.gptq4j.hub.error.OfflineException;
+import io.gptq4j.hub.error.RepositoryNotFoundException;
+import io.gptq4j.hub.error.RevisionNotFoundException;
 import io.gptq4j.safetensors.SafetensorsException;
 import io.gptq4j.tensor.TorchException;
 import java.io.EOFException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
+import java.net.SocketTimeoutException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.AccessDeniedException;
@@ -36,6 +50,19 @@ record Failure(ExitCode code, String sentence) {
             new Row(InterruptedException.class, ExitCode.INTERRUPTED, "Interrupted."),
             new Row(ClosedByInterruptException.class, ExitCode.INTERRUPTED, "Interrupted."),
             new Row(CancellationException.class, ExitCode.INTERRUPTED, "Interrupted."),
+            new Row(SocketTimeoutException.class, ExitCode.NETWORK, null),
+            new Row(InterruptedIOException.class, ExitCode.INTERRUPTED, "Interrupted."),
+            new Row(GatedRepositoryException.class, ExitCode.ACCESS_DENIED, null),
+            new Row(DisabledRepositoryException.class, ExitCode.ACCESS_DENIED, null),
+            new Row(AuthenticationException.class, ExitCode.ACCESS_DENIED, null),
+            new Row(RepositoryNotFoundException.class, ExitCode.NOT_FOUND, null),
+            new Row(RevisionNotFoundException.class, ExitCode.NOT_FOUND, null),
+            new Row(EntryNotFoundException.class, ExitCode.NOT_FOUND, null),
+            new Row(LocalEntryNotFoundException.class, ExitCode.NOT_FOUND, null),
+            new Row(IncompleteSnapshotException.class, ExitCode.NOT_FOUND, null),
+            new Row(HubNetworkException.class, ExitCode.NETWORK, null),
+            new Row(OfflineException.class, ExitCode.NETWORK, null),
+            new Row(IntegrityException.class, ExitCode.BAD_INPUT, null),
             new Row(
                     OutOfMemoryError.class,
                     ExitCode.OUT_OF_MEMORY,
@@ -66,6 +93,9 @@ record Failure(ExitCode code, String sentence) {
     /** The end that belongs to an exception. */
     static Failure of(Throwable thrown) {
         Throwable cause = unwrap(thrown);
+        if (cause instanceof HubHttpException http) {
+            return new Failure(ofStatus(http.status()), String.valueOf(http.getMessage()));
+        }
         for (Row row : TABLE) {
             if (row.type.isInstance(cause)) {
                 return new Failure(row.code, row.sentence(cause));
@@ -79,6 +109,16 @@ record Failure(ExitCode code, String sentence) {
             return new Failure(ExitCode.USAGE, cause.getMessage());
         }
         return new Failure(ExitCode.UNEXPECTED, "Unexpected error, which is a fault of gptq4j: " + cause);
+    }
+
+    /** What an answer of the Hub means that has no exception of its own. */
+    private static ExitCode ofStatus(int status) {
+        return switch (status) {
+            case 401, 402, 403 -> ExitCode.ACCESS_DENIED;
+            case 404 -> ExitCode.NOT_FOUND;
+            case 407, 408, 429 -> ExitCode.NETWORK;
+            default -> status >= 500 ? ExitCode.NETWORK : ExitCode.IO_ERROR;
+        };
     }
 
     private static Throwable unwrap(Throwable thrown) {
@@ -108,7 +148,7 @@ record Failure(ExitCode code, String sentence) {
             if (cause instanceof JsonProcessingException) {
                 return "The input is not the JSON that was expected: " + message;
             }
-            if (message == null || message.isBlank() || cause instanceof InterruptedException) {
+            if (message == null || message.isBlank() || code == ExitCode.INTERRUPTED) {
                 return fallback != null ? fallback : cause.toString();
             }
             return cause instanceof OutOfMemoryError ? fallback + " (" + message + ")" : message;

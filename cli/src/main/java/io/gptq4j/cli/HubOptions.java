@@ -1,5 +1,6 @@
 package io.gptq4j.cli;
 
+import io.gptq4j.hub.HubClient;
 import io.gptq4j.hub.config.HubConfig;
 import io.gptq4j.hub.config.HubToken;
 import java.io.IOException;
@@ -21,9 +22,23 @@ final class HubOptions {
      * @throws IllegalArgumentException if a variable or the token makes no sense
      */
     HubConfig.Builder settings(Console console) throws IOException {
-        HubConfig.Builder settings = HubConfig.fromEnvironment(
-                        console.environment(), Path.of(System.getProperty("user.home", "")))
+        HubConfig.Builder settings = environment(console);
+        return token == null ? settings : settings.token(tokenOf(token));
+    }
+
+    /** A client with these settings and no more. */
+    HubClient open(Console console) throws IOException {
+        return HubClient.builder().config(settings(console).build()).build();
+    }
+
+    /** The settings of a command without options of its own. */
+    static HubConfig.Builder environment(Console console) throws IOException {
+        return HubConfig.fromEnvironment(console.environment(), Path.of(System.getProperty("user.home", "")))
                 .product("gptq4j/" + Version.number());
-        return token == null ? settings : settings.token(new HubToken(token, "the option --token"));
+    }
+
+    /** The token of the option. */
+    static HubToken tokenOf(String text) {
+        return new HubToken(text, "the option --token");
     }
 }

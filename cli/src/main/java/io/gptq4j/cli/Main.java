@@ -6,6 +6,7 @@ import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.ScopeType;
 
 /**
@@ -78,11 +79,11 @@ public final class Main {
             code = line.execute(args);
         } catch (OutOfMemoryError | StackOverflowError error) {
             // picocli hands exceptions to our handler but lets errors pass.
-            code = fail(console, error);
+            code = fail(console, error, line);
         }
         if (!console.isOutputComplete()) {
             console.error("Standard output could not be written completely.");
-            return code == 0 ? ExitCode.IO_ERROR.number() : code;
+            return code == 0 ? number(ExitCode.IO_ERROR, line) : code;
         }
         return code;
     }
@@ -95,6 +96,10 @@ public final class Main {
         line.addSubcommand(new EvalCommand(console));
         line.addSubcommand(new ScoreCommand(console));
         line.addSubcommand(new InspectCommand(console));
+        line.addSubcommand(AuthCommands.commandLine(console));
+        line.addSubcommand(CacheCommands.commandLine(console));
+        line.addSubcommand(RepoCommands.commandLine(console));
+        line.addSubcommand(new InfoCommand(console));
         for (Object command : more) {
             line.addSubcommand(command);
         }
@@ -106,7 +111,7 @@ public final class Main {
             return new CommandLine.RunLast().execute(parsed);
         });
         line.setParameterExceptionHandler((refused, args) -> refuse(console, refused));
-        line.setExecutionExceptionHandler((thrown, command, parsed) -> fail(console, thrown));
+        line.setExecutionExceptionHandler((thrown, command, parsed) -> fail(console, thrown, line));
         describeExitCodes(line);
         return line;
     }
@@ -116,7 +121,7 @@ public final class Main {
         line.getCommandSpec()
                 .usageMessage()
                 .exitCodeListHeading("%nExit codes:%n")
-                .exitCodeList(ExitCode.helpTable());
+                .exitCodeList(line.getCommand() instanceof HubVerb ? ExitCode.helpTableInHf() : ExitCode.helpTable());
         line.getSubcommands().values().forEach(Main::describeExitCodes);
     }
 
@@ -128,10 +133,21 @@ public final class Main {
         return ExitCode.USAGE.number();
     }
 
-    private static int fail(Console console, Throwable thrown) {
+    private static int fail(Console console, Throwable thrown, CommandLine line) {
         Failure failure = Failure.of(thrown);
         console.progress().close();
         console.failure(failure, thrown);
-        return failure.code().number();
+        return number(failure.code(), line);
+    }
+
+    /** The number with which the command that was run ends. */
+    private static int number(ExitCode code, CommandLine line) {
+        ParseResult command = line.getParseResult();
+        while (command != null && command.hasSubcommand()) {
+            command = command.subcommand();
+        }
+        return command != null && command.commandSpec().userObject() instanceof HubVerb
+                ? code.numberInHf()
+                : code.number();
     }
 }

@@ -27,6 +27,18 @@ final class Sizes {
         return number;
     }
 
+    /** As {@code hf} prints them: {@code 4.0M}, {@code 2.0}. */
+    static String compact(long bytes) {
+        double value = bytes;
+        for (String unit : new String[] {"", "K", "M", "G"}) {
+            if (value < 1000) {
+                return String.format(Locale.ROOT, "%.1f%s", value, unit);
+            }
+            value /= 1000;
+        }
+        return String.format(Locale.ROOT, "%.1fT", value);
+    }
+
     static String format(long bytes) {
         double value = bytes;
         for (String unit : new String[] {"B", "kB", "MB", "GB"}) {

@@ -4,10 +4,25 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.gptq4j.hub.error.AuthenticationException;
+import io.gptq4j.hub.error.DisabledRepositoryException;
+import io.gptq4j.hub.error.EntryNotFoundException;
+import io.gptq4j.hub.error.GatedRepositoryException;
+import io.gptq4j.hub.error.HubException;
+import io.gptq4j.hub.error.HubHttpException;
+import io.gptq4j.hub.error.HubNetworkException;
+import io.gptq4j.hub.error.IncompleteSnapshotException;
+import io.gptq4j.hub.error.IntegrityException;
+import io.gptq4j.hub.error.LocalEntryNotFoundException;
+import io.gptq4j.hub.error.OfflineException;
+import io.gptq4j.hub.error.RepositoryNotFoundException;
+import io.gptq4j.hub.error.RevisionNotFoundException;
 import java.io.EOFException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
+import java.net.SocketTimeoutException;
 import java.nio.charset.MalformedInputException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryNotEmptyException;
@@ -15,6 +30,8 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Stream;
 import java.util.zip.ZipException;
@@ -50,6 +67,32 @@ class FailureTest {
                 row(new IOException("No space left on device"), 9, "No space left on device"),
                 row(new IOException(), 9, "java.io.IOException"),
                 row(new EOFException(), 6, "The input ends too early."),
+                row(new RepositoryNotFoundException("no repo"), 3, "no repo"),
+                row(new RevisionNotFoundException("no rev"), 3, "no rev"),
+                row(new EntryNotFoundException("no file"), 3, "no file"),
+                row(new LocalEntryNotFoundException("not here", null), 3, "not here"),
+                row(
+                        new IncompleteSnapshotException(Path.of("s"), List.of("a", "b")),
+                        3,
+                        "The snapshot s lacks 2 file(s): a, b; download it again while the Hub can be reached"),
+                row(new GatedRepositoryException("gated"), 4, "gated"),
+                row(new DisabledRepositoryException("disabled"), 4, "disabled"),
+                row(new AuthenticationException("bad token"), 4, "bad token"),
+                row(new HubHttpException("forbidden", 403, null), 4, "forbidden"),
+                row(new HubHttpException("unauthorized", 401, null), 4, "unauthorized"),
+                row(new HubHttpException("gone", 404, null), 3, "gone"),
+                row(new HubHttpException("conflict", 409, null), 9, "conflict"),
+                row(new HubHttpException("too many", 429, null), 5, "too many"),
+                row(new HubHttpException("broken", 503, null), 5, "broken"),
+                row(new HubNetworkException("no route", null, false), 5, "no route"),
+                row(
+                        new OfflineException("look"),
+                        5,
+                        "Cannot look: offline mode is enabled; to reach the Hub, unset HF_HUB_OFFLINE"),
+                row(new SocketTimeoutException("Read timed out"), 5, "Read timed out"),
+                row(new InterruptedIOException("Interrupted while waiting"), 130, "Interrupted."),
+                row(new IntegrityException("wrong hash"), 6, "wrong hash"),
+                row(new HubException("something"), 9, "something"),
                 row(new ZipException("invalid CEN header"), 6, "invalid CEN header"),
                 row(new MalformedInputException(1), 6, "Input length = 1"),
                 row(new InterruptedException("sleep interrupted"), 130, "Interrupted."),

@@ -3,15 +3,19 @@ package io.gptq4j.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.nio.file.NoSuchFileException;
 import java.util.Map;
+import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
+import picocli.CommandLine.Command;
 
 class MainTest {
     private final TestConsole test = TestConsole.piped();
@@ -113,6 +117,54 @@ class MainTest {
                 "probe");
         assertThat(code).isEqualTo(10);
         assertThat(test.err()).contains("out of memory", "Java heap space").doesNotContain("\tat ");
+    }
+
+    @Test
+    void aCommandThatHfHasEndsAsItDoesThere() {
+        assertThat(verb(() -> nothing())).isZero();
+        assertThat(verb(() -> {
+                    throw new IllegalArgumentException("misuse");
+                }))
+                .isEqualTo(1);
+        assertThat(verb(() -> {
+                    throw new NoSuchFileException("x");
+                }))
+                .isEqualTo(1);
+        assertThat(verb(() -> {
+                    throw new OutOfMemoryError("Java heap space");
+                }))
+                .isEqualTo(1);
+        assertThat(verb(() -> {
+                    throw new InterruptedIOException();
+                }))
+                .isEqualTo(130);
+        assertThat(Main.run(test.console, Main.commandLine(test.console, new Verb(MainTest::nothing)), "verb", "--x"))
+                .isEqualTo(2);
+    }
+
+    private int verb(Callable<@Nullable Void> action) {
+        return Main.run(test.console, Main.commandLine(test.console, new Verb(action)), "verb");
+    }
+
+    @Test
+    void theHelpOfSuchACommandListsItsOwnExitCodes() {
+        assertThat(Main.run(
+                        test.console, Main.commandLine(test.console, new Verb(MainTest::nothing)), "verb", "--help"))
+                .isZero();
+        assertThat(test.out())
+                .containsPattern("(?m)^\\s+1\\s+any error")
+                .contains("130")
+                .doesNotContainPattern("(?m)^\\s+4\\s");
+    }
+
+    /** A command of hf's that does what a test says. */
+    @Command(name = "verb")
+    private record Verb(Callable<@Nullable Void> action) implements Callable<Integer>, HubVerb {
+        @Override
+        public Integer call() throws Exception {
+            action.call();
+            return ExitCode.OK.number();
+        }
     }
 
     @Test

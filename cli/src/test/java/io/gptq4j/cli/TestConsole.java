@@ -18,12 +18,17 @@ final class TestConsole {
     final Console console;
 
     TestConsole(Map<String, String> environment, int columns) {
+        this(environment, columns, Terminal.NONE);
+    }
+
+    TestConsole(Map<String, String> environment, int columns, Terminal terminal) {
         console = new Console(
                 new PrintStream(out, false, UTF_8),
                 new PrintStream(err, true, UTF_8),
                 environment,
                 columns,
-                () -> nanos);
+                () -> nanos,
+                terminal);
     }
 
     static TestConsole piped() {
