@@ -29,7 +29,10 @@ import picocli.CommandLine.Parameters;
 final class DownloadCommand implements Callable<Integer>, HubVerb {
     private final Console console;
 
-    @Parameters(index = "0", paramLabel = "REPO", description = "ns/name, or hf://[datasets/]ns/name[@revision][/path].")
+    @Parameters(
+            index = "0",
+            paramLabel = "REPO",
+            description = "ns/name, or hf://[datasets/]ns/name[@revision][/path].")
     private String repository = "";
 
     @Parameters(
@@ -89,8 +92,9 @@ final class DownloadCommand implements Callable<Integer>, HubVerb {
     @Override
     public Integer call() throws IOException {
         if (localDir != null && cache.isGiven()) {
-            throw new IllegalArgumentException("--local-dir and --cache-dir exclude each other: use --cache-dir (or HF_HOME)"
-                    + " for a cache that is shared, or --local-dir for a folder of plain files");
+            throw new IllegalArgumentException(
+                    "--local-dir and --cache-dir exclude each other: use --cache-dir (or HF_HOME)"
+                            + " for a cache that is shared, or --local-dir for a folder of plain files");
         }
         HubUri uri = repo.parse(repository);
         List<String> wanted = new ArrayList<>(files);
@@ -117,8 +121,7 @@ final class DownloadCommand implements Callable<Integer>, HubVerb {
                 print(plan);
             } else {
                 Path path = wanted.size() == 1 && !wanted.get(0).endsWith("/")
-                        ? client.file(
-                                request.repo(), request.revision(), wanted.get(0), localDir, force, false)
+                        ? client.file(request.repo(), request.revision(), wanted.get(0), localDir, force, false)
                         : all(client, request, wanted);
                 String text = path.toAbsolutePath().toString();
                 console.result(new Result(text), () -> text, List.of(text));
@@ -148,11 +151,11 @@ final class DownloadCommand implements Callable<Integer>, HubVerb {
             throws EntryNotFoundException {
         for (String file : wanted) {
             String pattern = file.endsWith("/") ? file + "**" : file;
-            boolean found = snapshot.files().stream()
-                    .anyMatch(entry -> Patterns.matchesAny(List.of(pattern), entry.path()));
+            boolean found =
+                    snapshot.files().stream().anyMatch(entry -> Patterns.matchesAny(List.of(pattern), entry.path()));
             if (!found) {
-                throw new EntryNotFoundException("There is no '" + Console.printable(file) + "' in " + repo
-                        + " at revision '" + revision + "'");
+                throw new EntryNotFoundException(
+                        "There is no '" + Console.printable(file) + "' in " + repo + " at revision '" + revision + "'");
             }
         }
     }

@@ -121,7 +121,8 @@ final class ProgressView implements AutoCloseable {
             err.println(
                     done >= total
                             ? title + ": done in " + time
-                            : title + ": stopped at " + shown.apply(done) + "/" + shown.apply(total) + " after " + time);
+                            : title + ": stopped at " + shown.apply(done) + "/" + shown.apply(total) + " after "
+                                    + time);
         }
     }
 
@@ -156,7 +157,8 @@ final class ProgressView implements AutoCloseable {
         String left = done == 0 || done >= total
                 ? ""
                 : ", " + duration((long) ((double) elapsed / done * (total - done))) + " left";
-        return percent + " % (" + shown.apply(done) + "/" + shown.apply(total) + "), " + duration(elapsed) + " elapsed" + left;
+        return percent + " % (" + shown.apply(done) + "/" + shown.apply(total) + "), " + duration(elapsed) + " elapsed"
+                + left;
     }
 
     private static String separated(String detail) {

@@ -29,8 +29,9 @@ import picocli.CommandLine.Parameters;
 /** {@code gptq4j upload}: a file or a folder, in one commit. */
 @Command(
         name = "upload",
-        description = "Uploads a file or a folder in one commit and prints its address. The repository and the branch are"
-                + " made if they are missing; files that have not changed are left out.")
+        description =
+                "Uploads a file or a folder in one commit and prints its address. The repository and the branch are"
+                        + " made if they are missing; files that have not changed are left out.")
 final class UploadCommand implements Callable<Integer>, HubVerb {
     private final Console console;
 
@@ -159,7 +160,8 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
                     source, null, "no such file or folder" + (local == null ? "; name what is to be uploaded" : ""));
         }
         Path name = path.getFileName();
-        return List.of(new CommitOperation.Add(target == null || target.equals(".") ? String.valueOf(name) : target, path));
+        return List.of(
+                new CommitOperation.Add(target == null || target.equals(".") ? String.valueOf(name) : target, path));
     }
 
     private String summary(List<CommitOperation.Add> adds) {
@@ -209,7 +211,9 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
     }
 
     private String prefix() {
-        String folder = pathInRepo == null ? "" : pathInRepo.replaceFirst("^(\\./)+", "").replaceAll("^/+|/+$", "");
+        String folder = pathInRepo == null
+                ? ""
+                : pathInRepo.replaceFirst("^(\\./)+", "").replaceAll("^/+|/+$", "");
         return folder.isEmpty() || folder.equals(".") ? "" : folder + "/";
     }
 
