@@ -59,7 +59,7 @@ final class EvalCommand implements Callable<Integer> {
         }
         String content = TextFile.read(text);
         long start = System.nanoTime();
-        try (Checkpoint checkpoint = options.open();
+        try (Checkpoint checkpoint = Checkpoint.open(options.locate(console).directory());
                 Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson());
                 Session session = Session.open(options, checkpoint)) {
             int length = window > 0 ? window : session.model().architecture().defaultWindow();

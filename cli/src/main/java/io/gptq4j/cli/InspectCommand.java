@@ -1,6 +1,8 @@
 package io.gptq4j.cli;
 
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
@@ -25,7 +27,9 @@ final class InspectCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        ModelOptions.requireExisting(directory);
+        if (!Files.exists(directory)) {
+            throw new NoSuchFileException(directory.toString(), null, "no such directory");
+        }
         Inspection inspection = Inspection.of(directory);
         console.result(inspection, () -> text(inspection));
         return ExitCode.OK.number();

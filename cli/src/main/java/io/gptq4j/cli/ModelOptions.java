@@ -1,21 +1,45 @@
 package io.gptq4j.cli;
 
-import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
+import io.gptq4j.hub.HubClient;
+import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoId;
+import io.gptq4j.hub.repo.RepoType;
+import io.gptq4j.hub.repo.Revision;
+import io.gptq4j.hub.transfer.Snapshot;
+import io.gptq4j.hub.transfer.SnapshotRequest;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** The model a command works on, and what it computes with. */
 final class ModelOptions {
-    @Parameters(paramLabel = "MODEL", description = "Directory of a checkpoint in Hugging Face's layout.")
+    @Parameters(
+            paramLabel = "MODEL",
+            description =
+                    "Directory of a checkpoint in Hugging Face's layout; if there is none of that name, a repository"
+                            + " on the Hub, ns/name.")
     private String model = "";
+
+    @Option(
+            names = "--revision",
+            paramLabel = "REV",
+            description = "Branch, tag or commit of the repository (default: main).")
+    private @Nullable String revision;
+
+    @Mixin
+    private final CacheOptions cache = new CacheOptions();
+
+    @Mixin
+    private final HubOptions hub = new HubOptions();
 
     @Option(
             names = "--device",
@@ -41,26 +65,61 @@ final class ModelOptions {
         return device;
     }
 
-    /** Opens the checkpoint. */
-    Checkpoint open() throws IOException {
-        Path directory = Path.of(model);
-        requireExisting(directory);
-        return Checkpoint.open(directory);
+    /** How to reach the Hub. */
+    HubOptions hub() {
+        return hub;
     }
 
-    /** Refuses a directory that is not there, and says so where the name may be a repository's on the Hub. */
-    static void requireExisting(Path directory) throws NoSuchFileException {
-        if (!Files.exists(directory)) {
-            throw new NoSuchFileException(directory.toString(), null, "no such directory" + hint(directory.toString()));
+    /**
+     * Where the model is.
+     *
+     * @param directory its files
+     * @param repo the repository that they are from, or null for a directory of the user's
+     * @param commit the commit that they are from, or null if it is not known
+     */
+    record Located(
+            Path directory, @Nullable RepoId repo, @Nullable String commit) {
+        /** The name that an artifact of it is called by. */
+        String name() throws IOException {
+            return repo != null
+                    ? repo.name()
+                    : String.valueOf(directory.toRealPath().getFileName());
         }
     }
 
-    private static String hint(String model) {
+    /** Finds the directory, or brings the repository to this disk. */
+    Located locate(Console console) throws IOException {
+        Path directory = Path.of(model);
+        if (Files.exists(directory)) {
+            if (revision != null) {
+                throw new IllegalArgumentException(
+                        "--revision is for repositories on the Hub, but " + model + " is a directory here");
+            }
+            return new Located(directory, null, null);
+        }
+        RepoId id = repositoryId(directory);
+        Revision wanted = revision == null ? Revision.MAIN : new Revision(revision);
+        console.note("There is no directory " + model + ", so it is taken for a repository on the Hub.");
+        SnapshotRequest request =
+                SnapshotRequest.of(new Repo(RepoType.MODEL, id)).at(wanted);
+        try (HubClient client = HubClient.builder()
+                .config(cache.apply(hub.settings(console)).build())
+                .listener(new TransferProgress(console.progress(), "downloading"))
+                .build()) {
+            List<String> files = client.plan(request).files().stream()
+                    .map(Snapshot.File::path)
+                    .toList();
+            Snapshot snapshot = client.snapshot(request.only(WeightFiles.once(files)));
+            console.progress().finish();
+            return new Located(snapshot.folder(), id, snapshot.commit());
+        }
+    }
+
+    private RepoId repositoryId(Path directory) throws NoSuchFileException {
         try {
-            RepoId id = RepoId.parse(model);
-            return "; if you mean the repository " + id + " on the Hub, download it first and name its directory";
-        } catch (IllegalArgumentException notARepository) {
-            return "";
+            return RepoId.parse(model);
+        } catch (IllegalArgumentException noRepository) {
+            throw new NoSuchFileException(directory.toString(), null, "no such directory");
         }
     }
 

@@ -15,6 +15,8 @@ import io.gptq4j.gptq.GptqQuantizer;
 import io.gptq4j.gptq.ModuleReport;
 import io.gptq4j.gptq.QuantizationListener;
 import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.hub.repo.Repo;
+import io.gptq4j.hub.transfer.CommitResult;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.families.ModelFamilies;
 import java.io.IOException;
@@ -47,10 +49,13 @@ final class QuantizeCommand implements Callable<Integer> {
 
     @Option(
             names = {"-o", "--out"},
-            required = true,
             paramLabel = "DIR",
-            description = "Where the quantized model goes; must not exist, or be empty.")
-    private Path out = Path.of("");
+            description = "Where the quantized model goes; must not exist, or be empty (default, with a repository: its"
+                    + " name and -GPTQ, or the name of that to push to).")
+    private @Nullable Path out;
+
+    @Mixin
+    private final PushOptions push = new PushOptions();
 
     @Option(
             names = "--bits",
@@ -183,7 +188,10 @@ final class QuantizeCommand implements Callable<Integer> {
         if (seqlen != null) {
             requirePositive("--seqlen", seqlen);
         }
-        try (Checkpoint checkpoint = options.open()) {
+        push.check(console, options.hub());
+        ModelOptions.Located model = options.locate(console);
+        Path target = target(model);
+        try (Checkpoint checkpoint = Checkpoint.open(model.directory())) {
             if (ArtifactReader.isArtifact(checkpoint)) {
                 throw new CheckpointException(
                         options.model() + " is quantized already; quantize the float checkpoint it came from");
@@ -200,11 +208,18 @@ final class QuantizeCommand implements Callable<Integer> {
                 ArtifactWriter.Plan artifact =
                         ArtifactPlans.of(checkpoint, session.model().weights(), plan, tool, largestFile);
                 ArtifactCheck check = new ArtifactCheck();
+                Repo repo = push.repo();
                 QuantizeReport report = new QuantizeReport(
-                        QuantizeReport.local(checkpoint), options.model(), out, plan, windows, seed, null);
+                        QuantizeReport.source(model),
+                        options.model(),
+                        target,
+                        plan,
+                        windows,
+                        seed,
+                        repo == null ? null : repo.id().toString());
                 List<ModuleReport> modules;
                 CardFacts.Perplexity perplexity;
-                try (ArtifactWriter writer = ArtifactWriter.create(out, artifact)) {
+                try (ArtifactWriter writer = ArtifactWriter.create(target, artifact)) {
                     modules = quantizer.run(
                             windows,
                             module -> {
@@ -223,10 +238,28 @@ final class QuantizeCommand implements Callable<Integer> {
                     writer.add(ModelCard.FILE_NAME, card.text());
                     writer.commit();
                 }
-                report.print(console, session, modules, perplexity, (System.nanoTime() - start) / 1e9);
+                double seconds = (System.nanoTime() - start) / 1e9;
+                CommitResult pushed =
+                        repo == null ? null : push.push(console, options.hub(), target, summary(options.model(), gptq));
+                report.print(console, session, modules, perplexity, pushed, seconds);
             }
         }
         return ExitCode.OK.number();
+    }
+
+    private Path target(ModelOptions.Located model) throws IOException {
+        if (out != null) {
+            return out;
+        }
+        Repo repo = push.repo();
+        if (repo == null && model.repo() == null) {
+            throw new IllegalArgumentException("--out is missing: name the directory that the quantized model goes to");
+        }
+        return Path.of(repo != null ? repo.id().name() : model.name() + "-GPTQ");
+    }
+
+    private static String summary(String model, GptqOptions gptq) {
+        return "Quantize " + model + " to " + gptq.bits() + " bits with gptq4j";
     }
 
     /** The command as it was given, with the contents of argument files. */

@@ -7,6 +7,7 @@ import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.gptq.GptqOptions;
 import io.gptq4j.gptq.ModuleReport;
 import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.hub.transfer.CommitResult;
 import io.gptq4j.model.Architecture;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -58,17 +59,18 @@ record QuantizeReport(
             @Nullable Double perplexityAfter,
             long bytesBefore,
             long bytesAfter,
+            @Nullable String pushedTo,
             double seconds,
             List<ModuleReport> modules) {}
 
     /**
-     * A checkpoint of which nothing is known but its directory. Names of repositories in its README.md or config.json
+     * The model as the card names it. Of a directory nothing is known: names of repositories in its README.md or config.json
      * are of models it was made of as often as its own, so that the card names no base model.
      */
-    static CardFacts.Source local(Checkpoint checkpoint) throws IOException {
-        Path directory = checkpoint.directory().toRealPath();
-        Path name = directory.getFileName();
-        return new CardFacts.Source(name == null ? directory.toString() : name.toString(), null, null);
+    static CardFacts.Source source(ModelOptions.Located model) throws IOException {
+        return model.repo() == null
+                ? new CardFacts.Source(model.name(), null, null)
+                : new CardFacts.Source(model.repo().name(), model.repo().toString(), model.commit());
     }
 
     /** The bytes of the source's README.md, or null; read early, so that it fails early. */
@@ -118,6 +120,7 @@ record QuantizeReport(
             Session session,
             List<ModuleReport> modules,
             CardFacts.@Nullable Perplexity perplexity,
+            @Nullable CommitResult pushed,
             double seconds)
             throws IOException {
         GptqOptions gptq = plan.options();
@@ -142,6 +145,7 @@ record QuantizeReport(
                 perplexity == null ? null : perplexity.after(),
                 weightBytes(session.checkpoint().directory()),
                 weightBytes(out),
+                pushed == null ? null : pushed.pullRequestUrl() != null ? pushed.pullRequestUrl() : pushed.url(),
                 seconds,
                 modules);
         console.result(result, () -> text(result, perplexity));
@@ -158,6 +162,9 @@ record QuantizeReport(
                 result.seconds(),
                 Sizes.format(result.bytesAfter()),
                 Sizes.format(result.bytesBefore()));
+        if (result.pushedTo() != null) {
+            text += System.lineSeparator() + result.pushedTo();
+        }
         return perplexity == null
                 ? text
                 : String.format(

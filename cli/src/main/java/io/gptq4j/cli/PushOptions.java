@@ -1,0 +1,92 @@
+package io.gptq4j.cli;
+
+import io.gptq4j.hub.HubClient;
+import io.gptq4j.hub.error.AuthenticationException;
+import io.gptq4j.hub.error.HubException;
+import io.gptq4j.hub.repo.Identity;
+import io.gptq4j.hub.repo.Repo;
+import io.gptq4j.hub.repo.Revision;
+import io.gptq4j.hub.transfer.CommitOperation;
+import io.gptq4j.hub.transfer.CommitRequest;
+import io.gptq4j.hub.transfer.CommitResult;
+import io.gptq4j.hub.transfer.Patterns;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** Where on the Hub an artifact goes, if anywhere. */
+final class PushOptions {
+    /** Of an artifact that was there before, nothing must remain that a server would load together with the new one. */
+    private static final List<String> STALE =
+            List.of("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*", "quantize_config.json");
+
+    @Option(
+            names = "--push-to",
+            paramLabel = "REPO",
+            description = "Upload the result to this repository, ns/name, in one commit; made if it is missing.")
+    private @Nullable String repository;
+
+    @Option(names = "--private", description = "If the repository is made, let nobody else see it.")
+    private boolean isPrivate;
+
+    @Option(names = "--create-pr", description = "Open a pull request instead of changing the branch main.")
+    private boolean createPullRequest;
+
+    /** The repository, or null. */
+    @Nullable
+    Repo repo() {
+        if (repository == null && (isPrivate || createPullRequest)) {
+            throw new IllegalArgumentException("--private and --create-pr go with --push-to");
+        }
+        return repository == null ? null : Repo.model(repository);
+    }
+
+    /**
+     * Refuses before a long run what would be refused after it: a token that is missing, wrong or for reading only. Nothing
+     * is changed on the Hub.
+     */
+    void check(Console console, HubOptions hub) throws IOException {
+        Repo repo = repo();
+        if (repo == null) {
+            return;
+        }
+        if (repo.id().namespace() == null) {
+            throw new IllegalArgumentException("--push-to " + repo.id() + " names no namespace; expected ns/name");
+        }
+        try (HubClient client = hub.open(console)) {
+            Identity identity = client.whoami();
+            if ("read".equals(identity.tokenRole()) && !createPullRequest) {
+                throw new AuthenticationException("Cannot push to " + repo + ": the token of " + identity.name()
+                        + " is for reading only; use one that may write, or --create-pr");
+            }
+        }
+    }
+
+    /** Uploads an artifact; if that fails, it stays where it is. */
+    CommitResult push(Console console, HubOptions hub, Path artifact, String summary) throws IOException {
+        Repo repo = repo();
+        if (repo == null) {
+            throw new IllegalStateException("There is no repository to push to");
+        }
+        try (HubClient client = HubClient.builder()
+                .config(hub.settings(console).build())
+                .listener(new TransferProgress(console.progress(), "uploading"))
+                .build()) {
+            client.createRepo(repo, isPrivate ? true : null, true);
+            List<CommitOperation.Add> adds = CommitOperation.ofFolder(artifact, "", Patterns.ALL);
+            List<CommitOperation> operations = new ArrayList<>(adds);
+            operations.addAll(UploadCommand.deletions(client.tree(repo, Revision.MAIN, null, true), "", STALE, adds));
+            CommitResult commit =
+                    client.commit(CommitRequest.of(repo, operations, summary).asPullRequest(createPullRequest));
+            console.progress().finish();
+            return commit;
+        } catch (HubException e) {
+            console.warn("The result is complete in " + artifact + " but not on the Hub; to try again: gptq4j upload "
+                    + repo.id() + " " + artifact + (createPullRequest ? " --create-pr" : ""));
+            throw e;
+        }
+    }
+}
