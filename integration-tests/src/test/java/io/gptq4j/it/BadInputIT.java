@@ -34,7 +34,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 class BadInputIT {
     private static final String UP = "model.layers.1.mlp.up_proj.weight";
 
-    private final Cli cli = new Cli().with("GPTQ4J_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC");
+    private final Cli cli = new Cli()
+            .with("GPTQ4J_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+            .with("HF_HUB_OFFLINE", "1"); // what is no directory may be a repository
     private final TinyModel tiny = TinyModel.create();
 
     @TempDir

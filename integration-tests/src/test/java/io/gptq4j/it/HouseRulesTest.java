@@ -76,7 +76,7 @@ class HouseRulesTest {
     @Test
     void linksInTheDocumentsLeadSomewhere() throws IOException {
         List<Path> documents = new ArrayList<>();
-        for (String directory : List.of("", "docs/adr", "examples")) {
+        for (String directory : List.of("", "docs", "docs/adr", "examples")) {
             try (Stream<Path> files = Files.list(ROOT.resolve(directory))) {
                 files.filter(file -> file.toString().endsWith(".md")).forEach(documents::add);
             }
