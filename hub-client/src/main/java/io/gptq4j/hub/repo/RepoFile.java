@@ -1,5 +1,6 @@
 package io.gptq4j.hub.repo;
 
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,9 +18,18 @@ public record RepoFile(
         String oid,
         @Nullable String sha256,
         @Nullable String xetHash) implements RepoEntry {
-    /** Checks the path. */
+    /** Hashes become names of files. */
+    private static final Pattern HASH = Pattern.compile("[0-9A-Za-z_-][0-9A-Za-z._-]{0,127}");
+
+    /** Checks path, size and hashes. */
     public RepoFile {
         RepoPaths.requireSafe(path);
+        for (String hash : new String[] {oid, sha256 == null ? oid : sha256}) {
+            if (!HASH.matcher(hash).matches()) {
+                throw new IllegalArgumentException(
+                        "The hash of " + path + " is '" + hash.replaceAll("\\p{Cntrl}", "?") + "'");
+            }
+        }
         if (size < 0) {
             throw new IllegalArgumentException("The size of " + path + " is " + size);
         }

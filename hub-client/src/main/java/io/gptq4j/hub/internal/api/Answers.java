@@ -11,7 +11,6 @@ import io.gptq4j.hub.repo.RepoInfo;
 import io.gptq4j.hub.repo.RepoRefs;
 import java.util.ArrayList;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /** The Hub's answers as values. Fields that are absent get the value that says least; what is needed must be there. */
 final class Answers {
@@ -98,13 +97,5 @@ final class Answers {
         List<String> texts = new ArrayList<>();
         list.forEach(text -> texts.add(text.asText()));
         return texts;
-    }
-
-    static String required(String action, @Nullable String value, String field) throws HubException {
-        if (value == null || value.isEmpty()) {
-            throw new HubException(
-                    "Cannot " + action + ": the Hub's answer has no '" + field + "'; is this the address of a Hub?");
-        }
-        return value;
     }
 }

@@ -46,6 +46,7 @@ import org.jspecify.annotations.Nullable;
 public final class HubApi {
     private static final int PATHS_PER_CALL = 500;
     private static final Pattern NEXT_PAGE = Pattern.compile("<([^>]*)>\\s*;[^,]*\\brel=\"?next\"?");
+    private static final Pattern COMMIT = Pattern.compile("[0-9a-f]{40,64}");
     private static final String BUSY = "another conflicting operation is in progress";
 
     private final HubHttp http;
@@ -75,7 +76,19 @@ public final class HubApi {
     /** The commit of a revision. */
     public String commitOf(Repo repo, Revision revision) throws IOException {
         String action = "find the commit of " + repo + " at revision '" + revision + "'";
-        return Answers.required(action, info(repo, revision).sha(), "sha");
+        return requireCommit(action, info(repo, revision).sha());
+    }
+
+    /**
+     * Gives a commit hash back that a server has named.
+     *
+     * @throws HubException if it is none
+     */
+    public static String requireCommit(String action, @Nullable String commit) throws HubException {
+        if (commit == null || !COMMIT.matcher(commit).matches()) {
+            throw new HubException("Cannot " + action + ": the Hub names no commit; is this the address of a Hub?");
+        }
+        return commit;
     }
 
     /**

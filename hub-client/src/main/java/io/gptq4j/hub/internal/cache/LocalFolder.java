@@ -13,6 +13,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -98,6 +99,20 @@ public final class LocalFolder {
     /** All files of a commit, if they were listed once. */
     public Optional<List<RepoFile>> tree(String commit) {
         return TreeListing.read(notes.resolve("trees").resolve(commit + ".json"));
+    }
+
+    /** The commit that the folder holds, if only one was ever listed for it. */
+    public Optional<String> onlyCommit() {
+        try (Stream<Path> listings = Files.list(notes.resolve("trees"))) {
+            List<String> commits = listings.map(file -> String.valueOf(file.getFileName()))
+                    .filter(name -> name.endsWith(".json"))
+                    .map(name -> name.substring(0, name.length() - ".json".length()))
+                    .toList();
+            return commits.size() == 1 ? Optional.of(commits.get(0)) : Optional.empty();
+        } catch (IOException e) {
+            LOG.debug("No listings in {}", notes, e);
+            return Optional.empty();
+        }
     }
 
     /** Keeps the list of all files of a commit. */

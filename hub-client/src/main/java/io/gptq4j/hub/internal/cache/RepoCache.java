@@ -11,6 +11,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BooleanSupplier;
 import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,19 +33,19 @@ import org.slf4j.LoggerFactory;
  */
 public final class RepoCache {
     private static final Logger LOG = LoggerFactory.getLogger(RepoCache.class);
-    private static final Pattern ETAG = Pattern.compile("[0-9A-Za-z_-][0-9A-Za-z._-]{0,127}");
+    private static final Pattern NAME = Pattern.compile("[0-9A-Za-z_-][0-9A-Za-z._-]{0,127}");
 
     private final Path cache;
     private final Path folder;
-    private final boolean symlinks;
+    private final BooleanSupplier symlinks;
 
     /**
      * The folder of a repository; nothing is created yet.
      *
      * @param cache the folder of all repositories
-     * @param symlinks whether to make links
+     * @param symlinks whether to make links; asked when one is to be made
      */
-    public RepoCache(Path cache, Repo repo, boolean symlinks) {
+    public RepoCache(Path cache, Repo repo, BooleanSupplier symlinks) {
         this.cache = cache.toAbsolutePath();
         folder = this.cache.resolve(repo.cacheFolder());
         this.symlinks = symlinks;
@@ -69,7 +70,7 @@ public final class RepoCache {
 
     /** The folder of a commit's files. */
     public Path snapshot(String commit) {
-        return folder.resolve("snapshots").resolve(commit);
+        return folder.resolve("snapshots").resolve(checked(commit));
     }
 
     /** Where a file of a commit is, if it is there. */
@@ -116,7 +117,7 @@ public final class RepoCache {
     public void writeNoExist(String commit, String path) {
         try {
             create();
-            Path marker = folder.resolve(".no_exist").resolve(commit).resolve(RepoPaths.requireSafe(path));
+            Path marker = folder.resolve(".no_exist").resolve(checked(commit)).resolve(RepoPaths.requireSafe(path));
             Files.createDirectories(AtomicFiles.parent(marker));
             Files.write(marker, new byte[0], StandardOpenOption.CREATE);
         } catch (IOException e) {
@@ -154,7 +155,7 @@ public final class RepoCache {
         Path pointer = pointer(commit, path);
         Path blob = blob(etag);
         Files.createDirectories(AtomicFiles.parent(pointer));
-        if (symlinks) {
+        if (symlinks.getAsBoolean()) {
             Path target = AtomicFiles.parent(pointer).relativize(blob);
             if (Files.isSymbolicLink(pointer) && Files.readSymbolicLink(pointer).equals(target)) {
                 return;
@@ -204,14 +205,15 @@ public final class RepoCache {
     }
 
     private Path treeFile(String commit) {
-        return folder.resolve("trees").resolve(commit + ".json");
+        return folder.resolve("trees").resolve(checked(commit) + ".json");
     }
 
-    /** A server chooses etags, and they become names of files. */
-    private static String checked(String etag) {
-        if (!ETAG.matcher(etag).matches()) {
-            throw new IllegalArgumentException("'" + etag.replaceAll("\\p{Cntrl}", "?") + "' cannot name a blob");
+    /** A server chooses etags and commits, and they become names of files. */
+    private static String checked(String name) {
+        if (!NAME.matcher(name).matches()) {
+            throw new IllegalArgumentException(
+                    "'" + name.replaceAll("\\p{Cntrl}", "?") + "' cannot name a file of the cache");
         }
-        return etag;
+        return name;
     }
 }

@@ -18,6 +18,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
@@ -50,6 +51,9 @@ final class ContentTransfer {
     private final String path;
     private final String etag;
     private final Tuning tuning;
+    /** Connections beyond the first of each file, for all transfers together. */
+    private final Semaphore extraConnections;
+
     private final TransferListener listener;
     /** Set when one connection has failed for good, so that the others end. */
     private volatile boolean stopped;
@@ -57,12 +61,19 @@ final class ContentTransfer {
     private volatile boolean abandoned;
 
     ContentTransfer(
-            HubHttp http, RemoteContent content, String path, String etag, Tuning tuning, TransferListener listener) {
+            HubHttp http,
+            RemoteContent content,
+            String path,
+            String etag,
+            Tuning tuning,
+            Semaphore extraConnections,
+            TransferListener listener) {
         this.http = http;
         this.content = content;
         this.path = path;
         this.etag = etag;
         this.tuning = tuning;
+        this.extraConnections = extraConnections;
         this.listener = listener;
     }
 
@@ -235,9 +246,14 @@ final class ContentTransfer {
             double perConnection = 1e9 * (received.get() - measured) / nanos / (1 + more.size());
             if (perConnection < tuning.fastEnough()
                     && 1 + more.size() < tuning.connections()
-                    && next.get() < partial.segments()) {
+                    && next.get() < partial.segments()
+                    && extraConnections.tryAcquire()) {
                 more.add(threads.submit(() -> {
-                    work(false);
+                    try {
+                        work(false);
+                    } finally {
+                        extraConnections.release();
+                    }
                     return null;
                 }));
             }

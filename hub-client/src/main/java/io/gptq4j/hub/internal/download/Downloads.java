@@ -26,6 +26,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.Semaphore;
 import java.util.stream.Stream;
 import okhttp3.HttpUrl;
 import org.jspecify.annotations.Nullable;
@@ -54,6 +55,7 @@ public final class Downloads {
     private final Tuning tuning;
     private final TransferListener listener;
     private final FileLocks locks = new FileLocks();
+    private final Semaphore extraConnections;
     private volatile @Nullable Boolean symlinks;
 
     /** Over a transport. */
@@ -62,6 +64,7 @@ public final class Downloads {
         this.api = api;
         this.tuning = tuning;
         this.listener = listener;
+        extraConnections = new Semaphore(tuning.connections());
     }
 
     /**
@@ -136,9 +139,7 @@ public final class Downloads {
         requireSpace(place.folder(listing.commit()), bytes);
         new Workers("download", request.workers())
                 .run(missing, file -> fetch(request.repo(), listing.commit(), file, place, request.force(), null));
-        if (!missing.isEmpty()
-                || place.commitOf(request.revision()).isPresent()
-                || Files.isDirectory(place.folder(listing.commit()))) {
+        if (Files.isDirectory(place.folder(listing.commit()))) { // a ref to nothing would count as damage
             place.writeRef(request.revision(), listing.commit());
         }
         return snapshot(place, listing.commit(), wanted, missing);
@@ -182,7 +183,7 @@ public final class Downloads {
 
     private Listing listing(SnapshotRequest request, Place place, boolean keep) throws IOException {
         if (request.localOnly()) {
-            return new Listing("", List.of(), onDisk(request, place, null));
+            return new Listing("", List.of(), onDisk(request, place, null, keep));
         }
         Repo repo = request.repo();
         Revision revision = request.revision();
@@ -199,7 +200,7 @@ public final class Downloads {
             if (!(e instanceof OfflineException) && !Retry.isTransient(e)) {
                 throw e;
             }
-            return new Listing("", List.of(), onDisk(request, place, e));
+            return new Listing("", List.of(), onDisk(request, place, e, keep));
         }
         List<RepoFile> wanted = files.stream()
                 .filter(file -> request.patterns().test(file.path()))
@@ -207,8 +208,13 @@ public final class Downloads {
         return new Listing(commit, wanted, null);
     }
 
-    /** The snapshot as far as it is here; a part of it is only given where nobody can tell that it is one. */
-    private static Snapshot onDisk(SnapshotRequest request, Place place, @Nullable HubException unreachable)
+    /**
+     * The snapshot as far as it is here; a part of it is only given where nobody can tell that it is one.
+     *
+     * @param whole whether a part is an error
+     */
+    private static Snapshot onDisk(
+            SnapshotRequest request, Place place, @Nullable HubException unreachable, boolean whole)
             throws IOException {
         Optional<String> commit = place.commitOf(request.revision());
         Path folder = place.folder(commit.orElse("unknown"));
@@ -228,16 +234,14 @@ public final class Downloads {
         List<RepoFile> wanted = tree.get().stream()
                 .filter(file -> request.patterns().test(file.path()))
                 .toList();
-        List<String> missing = new ArrayList<>();
-        for (RepoFile file : wanted) {
-            if (!Files.isRegularFile(place.location(commit.get(), file.path()))) {
-                missing.add(file.path());
-            }
+        List<RepoFile> missing = wanted.stream()
+                .filter(file -> !Files.isRegularFile(place.location(commit.get(), file.path())))
+                .toList();
+        if (whole && !missing.isEmpty()) {
+            throw new IncompleteSnapshotException(
+                    folder, missing.stream().map(RepoFile::path).toList());
         }
-        if (!missing.isEmpty()) {
-            throw new IncompleteSnapshotException(folder, missing);
-        }
-        return snapshot(place, commit.get(), wanted, List.of());
+        return snapshot(place, commit.get(), wanted, missing);
     }
 
     private static boolean holdsSomething(Path folder) throws IOException {
@@ -297,7 +301,8 @@ public final class Downloads {
             }
             RemoteContent content =
                     new RemoteContent(http, "download '" + file.path() + "' of " + repo, resolve, store, file.size());
-            new ContentTransfer(http, content, file.path(), file.etag(), tuning, listener).into(partial);
+            new ContentTransfer(http, content, file.path(), file.etag(), tuning, extraConnections, listener)
+                    .into(partial);
         });
         listener.finished(file.path());
     }
@@ -305,10 +310,10 @@ public final class Downloads {
     private Place place(Repo repo, @Nullable Path localDir) {
         Path cache = http.config().cache();
         if (localDir != null) {
-            RepoCache shared = new RepoCache(cache, repo, true);
+            RepoCache shared = new RepoCache(cache, repo, this::symlinks);
             return new LocalPlace(localDir, new LocalFolder(localDir), shared, locks);
         }
-        return new CachePlace(new RepoCache(cache, repo, symlinks()), locks);
+        return new CachePlace(new RepoCache(cache, repo, this::symlinks), locks);
     }
 
     private boolean symlinks() {

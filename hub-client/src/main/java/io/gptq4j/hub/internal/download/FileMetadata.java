@@ -53,7 +53,7 @@ record FileMetadata(String commit, RepoFile file, @Nullable HttpUrl store) {
         try (Response response = end) {
             commit[0] = commit[0] == null ? response.header("X-Repo-Commit") : commit[0];
             if ("EntryNotFound".equals(response.header("X-Error-Code")) && commit[0] != null) {
-                absence.at(commit[0]);
+                absence.at(HubApi.requireCommit(request.action(), commit[0]));
             }
             boolean redirected = HubHttp.isRedirect(response.code());
             HttpUrl store = redirected
@@ -65,7 +65,7 @@ record FileMetadata(String commit, RepoFile file, @Nullable HttpUrl store) {
             String etag = etag(response);
             long size = size(response, redirected);
             String known = commit[0] != null
-                    ? commit[0]
+                    ? HubApi.requireCommit(request.action(), commit[0])
                     : revision.isCommitHash() ? revision.name() : api.commitOf(repo, revision);
             RepoFile file = etag.isEmpty() || size < 0 ? asked(api, repo, known, path, request) : of(path, size, etag);
             return new FileMetadata(known, file, resolve.equals(store) ? null : store);

@@ -16,8 +16,7 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A local folder as a place. Revisions are remembered in the shared cache, as huggingface_hub does, and what the cache holds
- * is copied from there.
+ * A local folder as a place. What the cache holds is copied from there.
  */
 record LocalPlace(Path directory, LocalFolder folder, RepoCache cache, FileLocks locks) implements Place {
     @Override
@@ -32,7 +31,7 @@ record LocalPlace(Path directory, LocalFolder folder, RepoCache cache, FileLocks
 
     @Override
     public Optional<String> commitOf(Revision revision) {
-        return cache.commitOf(revision);
+        return revision.isCommitHash() ? Optional.of(revision.name()) : folder.onlyCommit();
     }
 
     @Override
@@ -105,14 +104,11 @@ record LocalPlace(Path directory, LocalFolder folder, RepoCache cache, FileLocks
         folder.writeTree(commit, files);
     }
 
+    /** Nothing is noted: in the cache, a ref without a snapshot would count as damage. */
     @Override
-    public void writeRef(Revision revision, String commit) {
-        cache.writeRef(revision, commit);
-    }
+    public void writeRef(Revision revision, String commit) {}
 
+    /** Nothing is noted. */
     @Override
-    public void writeAbsence(Revision revision, String commit, String path) {
-        cache.writeNoExist(commit, path);
-        cache.writeRef(revision, commit);
-    }
+    public void writeAbsence(Revision revision, String commit, String path) {}
 }

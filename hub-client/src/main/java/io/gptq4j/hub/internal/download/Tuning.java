@@ -6,7 +6,7 @@ import java.time.Duration;
  * How a large file is fetched.
  *
  * @param segmentSize bytes asked for at a time; a file no larger is fetched over one connection
- * @param connections most connections for one file
+ * @param connections most connections for one file, and most for all beyond the first of each
  * @param fastEnough bytes per second over one connection beyond which more connections gain nothing
  * @param measureEvery how long a connection is watched before another is opened beside it
  */

@@ -31,7 +31,7 @@ public final class Endpoint {
 
     /** An address that names the public Hub, at the Hub in use: mirrors pass such addresses on as they got them. */
     public HttpUrl rewritten(HttpUrl url) {
-        return isSameAuthority(url, PUBLIC_HUB) && !isSameAuthority(root, PUBLIC_HUB)
+        return isSameAuthority(url, PUBLIC_HUB) && !root.host().equals(PUBLIC_HUB.host())
                 ? below(url.encodedPath().substring(1)).query(url.query()).build()
                 : url;
     }

@@ -201,7 +201,7 @@ public final class Uploads {
         ObjectNode body = Json.object()
                 .put("content", Files.readString(readme.source()))
                 .put("repoType", repo.type().singular());
-        String action = "upload to " + repo + ": the Hub refuses the front matter of README.md, " + readme.source();
+        String action = "have the front matter of README.md checked by the Hub";
         try {
             JsonNode answer =
                     http.json(HubRequest.send("POST", action, http.endpoint().api("validate-yaml"), json(body)));
@@ -209,6 +209,12 @@ public final class Uploads {
                 LOG.warn("README.md: {}", warning.path("message").asText());
             }
         } catch (HubHttpException e) {
+            if (e.status() == 400) {
+                throw new HubException(
+                        "Nothing was uploaded, because the front matter of " + readme.source()
+                                + " is not valid; mend it. " + e.getMessage(),
+                        e);
+            }
             if (e.status() != 404) { // private hubs need not have the route
                 throw e;
             }
