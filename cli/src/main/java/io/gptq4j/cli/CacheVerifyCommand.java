@@ -128,7 +128,8 @@ final class CacheVerifyCommand implements Callable<Integer>, HubVerb {
                 result.mismatches().stream().map(Verification.Mismatch::path).toList());
         if (!faults.isEmpty()) {
             throw new IntegrityException("Verification of " + repo + " in " + result.folder() + " failed: "
-                    + String.join(", ", faults) + "; download with --force-download to replace them");
+                    + String.join(", ", faults)
+                    + (result.mismatches().isEmpty() ? "" : "; download with --force-download to replace them"));
         }
     }
 
