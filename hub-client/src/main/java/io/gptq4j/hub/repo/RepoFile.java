@@ -17,12 +17,13 @@ public record RepoFile(
         String oid,
         @Nullable String sha256,
         @Nullable String xetHash) implements RepoEntry {
-    /** Checks the path. */
+    /** Checks the path, the size and that the hash can name a file. */
     public RepoFile {
         RepoPaths.requireSafe(path);
         if (size < 0) {
             throw new IllegalArgumentException("The size of " + path + " is " + size);
         }
+        RepoPaths.requireName(sha256 != null ? sha256 : oid);
     }
 
     /** The name of its blob in the cache, which is also what proves its content: sha256 if there is one, else git's id. */

@@ -18,6 +18,7 @@ import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoEntry;
 import io.gptq4j.hub.repo.RepoFile;
 import io.gptq4j.hub.repo.RepoInfo;
+import io.gptq4j.hub.repo.RepoPaths;
 import io.gptq4j.hub.repo.RepoRefs;
 import io.gptq4j.hub.repo.RepoType;
 import io.gptq4j.hub.repo.Revision;
@@ -75,7 +76,12 @@ public final class HubApi {
     /** The commit of a revision. */
     public String commitOf(Repo repo, Revision revision) throws IOException {
         String action = "find the commit of " + repo + " at revision '" + revision + "'";
-        return Answers.required(action, info(repo, revision).sha(), "sha");
+        String commit = Answers.required(action, info(repo, revision).sha(), "sha");
+        try {
+            return RepoPaths.requireName(commit);
+        } catch (IllegalArgumentException e) {
+            throw new HubException("Cannot " + action + ": the Hub's answer is refused: " + e.getMessage(), e);
+        }
     }
 
     /**

@@ -50,7 +50,8 @@ public final class LocalFolder {
     /** Where a file's content is gathered. The name is short: that of the file may be as long as the system allows. */
     public Path partial(String path, String etag) {
         String name = String.valueOf(note(path).getFileName());
-        return AtomicFiles.parent(note(path)).resolve(shortHash(name) + "." + etag + ".incomplete");
+        return AtomicFiles.parent(note(path))
+                .resolve(shortHash(name) + "." + RepoPaths.requireName(etag) + ".incomplete");
     }
 
     /** The lock of a file. */
@@ -97,13 +98,16 @@ public final class LocalFolder {
 
     /** All files of a commit, if they were listed once. */
     public Optional<List<RepoFile>> tree(String commit) {
-        return TreeListing.read(notes.resolve("trees").resolve(commit + ".json"));
+        return TreeListing.read(notes.resolve("trees").resolve(RepoPaths.requireName(commit) + ".json"));
     }
 
     /** Keeps the list of all files of a commit. */
     public void writeTree(String commit, List<RepoFile> files) throws IOException {
         create();
-        AtomicFiles.write(notes.resolve("trees").resolve(commit + ".json"), TreeListing.write(files), notes);
+        AtomicFiles.write(
+                notes.resolve("trees").resolve(RepoPaths.requireName(commit) + ".json"),
+                TreeListing.write(files),
+                notes);
     }
 
     private Path note(String path) {
