@@ -1,5 +1,6 @@
 package io.gptq4j.hub.cache;
 
+import io.gptq4j.hub.internal.io.ContentHash;
 import io.gptq4j.hub.repo.RepoFile;
 import java.io.IOException;
 import java.io.InterruptedIOException;
@@ -74,7 +75,9 @@ final class Verifier {
             return new Verification.Mismatch(file.path(), "size", file.size() + " bytes", size + " bytes");
         }
         String algorithm = file.sha256() != null ? "sha256" : "git-sha1";
-        String actual = file.sha256() != null ? Hashes.sha256(local) : Hashes.gitSha1(local);
+        String actual = file.sha256() != null
+                ? ContentHash.sha256().of(local)
+                : ContentHash.gitBlob(file.size()).of(local);
         return actual.equalsIgnoreCase(file.etag())
                 ? null
                 : new Verification.Mismatch(file.path(), algorithm, file.etag(), actual);

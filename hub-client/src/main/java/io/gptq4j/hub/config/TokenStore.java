@@ -1,5 +1,6 @@
 package io.gptq4j.hub.config;
 
+import io.gptq4j.hub.internal.io.AtomicFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -83,7 +84,7 @@ public final class TokenStore {
         }
         Map<String, Map<String, String>> sections = new TreeMap<>(sections());
         sections.put(name, new LinkedHashMap<>(Map.of(KEY, token.value())));
-        PrivateFiles.write(storedTokens, IniFile.format(sections));
+        AtomicFiles.writePrivate(storedTokens, IniFile.format(sections));
     }
 
     /**
@@ -97,7 +98,7 @@ public final class TokenStore {
             throw new IllegalArgumentException(
                     "There is no token '" + name + "' in " + storedTokens + "; 'auth list' shows those that are there");
         }
-        PrivateFiles.write(tokenFile, token.value());
+        AtomicFiles.writePrivate(tokenFile, token.value());
         return token;
     }
 
@@ -112,7 +113,7 @@ public final class TokenStore {
         if (removed == null) {
             return false;
         }
-        PrivateFiles.write(storedTokens, IniFile.format(sections));
+        AtomicFiles.writePrivate(storedTokens, IniFile.format(sections));
         if (activeValue().equals(removed.get(KEY))) {
             Files.deleteIfExists(tokenFile);
         }

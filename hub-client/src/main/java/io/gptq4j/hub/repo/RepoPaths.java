@@ -2,10 +2,16 @@ package io.gptq4j.hub.repo;
 
 import java.util.regex.Pattern;
 
-/** The rule for paths inside a repository: they must stay inside whatever folder they are put in, on every system. */
+/**
+ * The rules for what a server names and this disk stores: paths inside a repository must stay inside whatever folder they
+ * are put in, on every system, and hashes must be names.
+ */
 public final class RepoPaths {
     private static final Pattern DRIVE = Pattern.compile("[A-Za-z]:.*");
     private static final Pattern SEPARATOR = Pattern.compile("[/\\\\]");
+
+    private static final Pattern NAME = Pattern.compile("[0-9A-Za-z_-][0-9A-Za-z._-]{0,127}");
+    private static final int LONGEST_SHOWN = 200;
 
     private RepoPaths() {}
 
@@ -32,9 +38,26 @@ public final class RepoPaths {
         return path;
     }
 
+    /**
+     * Gives a hash or an ETag back that can name a file: servers choose them, and blobs, snapshots and locks are called so.
+     *
+     * @throws IllegalArgumentException if it is empty or longer than 128 characters, begins with a dot, or holds anything but
+     *     letters, digits, {@code -}, {@code _} and {@code .}
+     */
+    public static String requireName(String name) {
+        if (!NAME.matcher(name).matches()) {
+            throw new IllegalArgumentException(
+                    "'" + shown(name) + "' cannot name a file: expected a hash in hexadecimal digits");
+        }
+        return name;
+    }
+
+    private static String shown(String text) {
+        return text.substring(0, Math.min(text.length(), LONGEST_SHOWN)).replaceAll("\\p{Cntrl}", "?");
+    }
+
     private static IllegalArgumentException refused(String path, String why) {
-        String shown = path.replaceAll("\\p{Cntrl}", "?");
-        return new IllegalArgumentException("'" + shown.substring(0, Math.min(shown.length(), 200))
-                + "' is not a path inside a repository: " + why + "; its owner has to rename it");
+        return new IllegalArgumentException(
+                "'" + shown(path) + "' is not a path inside a repository: " + why + "; its owner has to rename it");
     }
 }

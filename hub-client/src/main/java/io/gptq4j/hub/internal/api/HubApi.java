@@ -18,6 +18,7 @@ import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoEntry;
 import io.gptq4j.hub.repo.RepoFile;
 import io.gptq4j.hub.repo.RepoInfo;
+import io.gptq4j.hub.repo.RepoPaths;
 import io.gptq4j.hub.repo.RepoRefs;
 import io.gptq4j.hub.repo.RepoType;
 import io.gptq4j.hub.repo.Revision;
@@ -46,7 +47,6 @@ import org.jspecify.annotations.Nullable;
 public final class HubApi {
     private static final int PATHS_PER_CALL = 500;
     private static final Pattern NEXT_PAGE = Pattern.compile("<([^>]*)>\\s*;[^,]*\\brel=\"?next\"?");
-    private static final Pattern COMMIT = Pattern.compile("[0-9a-f]{40,64}");
     private static final String BUSY = "another conflicting operation is in progress";
 
     private final HubHttp http;
@@ -76,19 +76,15 @@ public final class HubApi {
     /** The commit of a revision. */
     public String commitOf(Repo repo, Revision revision) throws IOException {
         String action = "find the commit of " + repo + " at revision '" + revision + "'";
-        return requireCommit(action, info(repo, revision).sha());
-    }
-
-    /**
-     * Gives a commit hash back that a server has named.
-     *
-     * @throws HubException if it is none
-     */
-    public static String requireCommit(String action, @Nullable String commit) throws HubException {
-        if (commit == null || !COMMIT.matcher(commit).matches()) {
+        String commit = info(repo, revision).sha();
+        if (commit == null) {
             throw new HubException("Cannot " + action + ": the Hub names no commit; is this the address of a Hub?");
         }
-        return commit;
+        try {
+            return RepoPaths.requireName(commit);
+        } catch (IllegalArgumentException e) {
+            throw new HubException("Cannot " + action + ": the Hub's answer is refused: " + e.getMessage(), e);
+        }
     }
 
     /**

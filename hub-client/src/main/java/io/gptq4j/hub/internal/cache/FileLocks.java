@@ -1,5 +1,6 @@
 package io.gptq4j.hub.internal.cache;
 
+import io.gptq4j.hub.internal.io.AtomicFiles;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InterruptedIOException;

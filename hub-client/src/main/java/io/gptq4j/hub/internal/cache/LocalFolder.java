@@ -1,5 +1,6 @@
 package io.gptq4j.hub.internal.cache;
 
+import io.gptq4j.hub.internal.io.AtomicFiles;
 import io.gptq4j.hub.repo.RepoFile;
 import io.gptq4j.hub.repo.RepoPaths;
 import java.io.IOException;
@@ -51,7 +52,8 @@ public final class LocalFolder {
     /** Where a file's content is gathered. The name is short: that of the file may be as long as the system allows. */
     public Path partial(String path, String etag) {
         String name = String.valueOf(note(path).getFileName());
-        return AtomicFiles.parent(note(path)).resolve(shortHash(name) + "." + etag + ".incomplete");
+        return AtomicFiles.parent(note(path))
+                .resolve(shortHash(name) + "." + RepoPaths.requireName(etag) + ".incomplete");
     }
 
     /** The lock of a file. */
@@ -98,7 +100,7 @@ public final class LocalFolder {
 
     /** All files of a commit, if they were listed once. */
     public Optional<List<RepoFile>> tree(String commit) {
-        return TreeListing.read(notes.resolve("trees").resolve(commit + ".json"));
+        return TreeListing.read(notes.resolve("trees").resolve(RepoPaths.requireName(commit) + ".json"));
     }
 
     /** The commit that the folder holds, if only one was ever listed for it. */
@@ -118,7 +120,10 @@ public final class LocalFolder {
     /** Keeps the list of all files of a commit. */
     public void writeTree(String commit, List<RepoFile> files) throws IOException {
         create();
-        AtomicFiles.write(notes.resolve("trees").resolve(commit + ".json"), TreeListing.write(files), notes);
+        AtomicFiles.write(
+                notes.resolve("trees").resolve(RepoPaths.requireName(commit) + ".json"),
+                TreeListing.write(files),
+                notes);
     }
 
     private Path note(String path) {

@@ -1,5 +1,6 @@
 package io.gptq4j.hub.internal.cache;
 
+import io.gptq4j.hub.internal.io.AtomicFiles;
 import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoFile;
 import io.gptq4j.hub.repo.RepoPaths;
@@ -12,7 +13,6 @@ import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
-import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,7 +33,6 @@ import org.slf4j.LoggerFactory;
  */
 public final class RepoCache {
     private static final Logger LOG = LoggerFactory.getLogger(RepoCache.class);
-    private static final Pattern NAME = Pattern.compile("[0-9A-Za-z_-][0-9A-Za-z._-]{0,127}");
 
     private final Path cache;
     private final Path folder;
@@ -53,24 +52,24 @@ public final class RepoCache {
 
     /** The file with a blob's content. */
     public Path blob(String etag) {
-        return folder.resolve("blobs").resolve(checked(etag));
+        return folder.resolve("blobs").resolve(RepoPaths.requireName(etag));
     }
 
     /** Where a blob's content is gathered. */
     public Path partial(String etag) {
-        return folder.resolve("blobs").resolve(checked(etag) + ".incomplete");
+        return folder.resolve("blobs").resolve(RepoPaths.requireName(etag) + ".incomplete");
     }
 
     /** The lock of a blob. */
     public Path lock(String etag) {
         return cache.resolve(".locks")
                 .resolve(String.valueOf(folder.getFileName()))
-                .resolve(checked(etag) + ".lock");
+                .resolve(RepoPaths.requireName(etag) + ".lock");
     }
 
     /** The folder of a commit's files. */
     public Path snapshot(String commit) {
-        return folder.resolve("snapshots").resolve(checked(commit));
+        return folder.resolve("snapshots").resolve(RepoPaths.requireName(commit));
     }
 
     /** Where a file of a commit is, if it is there. */
@@ -117,7 +116,9 @@ public final class RepoCache {
     public void writeNoExist(String commit, String path) {
         try {
             create();
-            Path marker = folder.resolve(".no_exist").resolve(checked(commit)).resolve(RepoPaths.requireSafe(path));
+            Path marker = folder.resolve(".no_exist")
+                    .resolve(RepoPaths.requireName(commit))
+                    .resolve(RepoPaths.requireSafe(path));
             Files.createDirectories(AtomicFiles.parent(marker));
             Files.write(marker, new byte[0], StandardOpenOption.CREATE);
         } catch (IOException e) {
@@ -205,15 +206,6 @@ public final class RepoCache {
     }
 
     private Path treeFile(String commit) {
-        return folder.resolve("trees").resolve(checked(commit) + ".json");
-    }
-
-    /** A server chooses etags and commits, and they become names of files. */
-    private static String checked(String name) {
-        if (!NAME.matcher(name).matches()) {
-            throw new IllegalArgumentException(
-                    "'" + name.replaceAll("\\p{Cntrl}", "?") + "' cannot name a file of the cache");
-        }
-        return name;
+        return folder.resolve("trees").resolve(RepoPaths.requireName(commit) + ".json");
     }
 }

@@ -1,8 +1,8 @@
 package io.gptq4j.hub.internal.download;
 
-import io.gptq4j.hub.internal.cache.AtomicFiles;
 import io.gptq4j.hub.internal.cache.FileLocks;
 import io.gptq4j.hub.internal.cache.RepoCache;
+import io.gptq4j.hub.internal.io.AtomicFiles;
 import io.gptq4j.hub.repo.RepoFile;
 import io.gptq4j.hub.repo.Revision;
 import java.io.IOException;

@@ -5,6 +5,7 @@ import io.gptq4j.hub.error.HubNetworkException;
 import io.gptq4j.hub.error.IntegrityException;
 import io.gptq4j.hub.internal.http.HubHttp;
 import io.gptq4j.hub.internal.http.Retry;
+import io.gptq4j.hub.internal.io.ContentHash;
 import io.gptq4j.hub.transfer.TransferListener;
 import java.io.IOException;
 import java.io.InterruptedIOException;

@@ -13,6 +13,7 @@ import io.gptq4j.hub.internal.cache.RepoCache;
 import io.gptq4j.hub.internal.http.HubHttp;
 import io.gptq4j.hub.internal.http.Patience;
 import io.gptq4j.hub.internal.http.Retry;
+import io.gptq4j.hub.internal.io.Workers;
 import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoFile;
 import io.gptq4j.hub.repo.RepoPaths;

@@ -9,6 +9,7 @@ import io.gptq4j.hub.internal.http.Patience;
 import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoEntry;
 import io.gptq4j.hub.repo.RepoFile;
+import io.gptq4j.hub.repo.RepoPaths;
 import io.gptq4j.hub.repo.Revision;
 import java.io.IOException;
 import java.util.List;
@@ -51,22 +52,23 @@ record FileMetadata(String commit, RepoFile file, @Nullable HttpUrl store) {
             return relative || (redirect.header("X-Linked-ETag") == null && redirect.header("X-Linked-Size") == null);
         });
         try (Response response = end) {
-            commit[0] = commit[0] == null ? response.header("X-Repo-Commit") : commit[0];
-            if ("EntryNotFound".equals(response.header("X-Error-Code")) && commit[0] != null) {
-                absence.at(HubApi.requireCommit(request.action(), commit[0]));
+            String header = commit[0] == null ? response.header("X-Repo-Commit") : commit[0];
+            String said = header == null ? null : named(response, "X-Repo-Commit", header);
+            if ("EntryNotFound".equals(response.header("X-Error-Code")) && said != null) {
+                absence.at(said);
             }
             boolean redirected = HubHttp.isRedirect(response.code());
-            HttpUrl store = redirected
+            HttpUrl target = redirected
                     ? response.request().url().resolve(response.header("Location", ""))
                     : response.request().url();
+            HttpUrl store = target == null ? null : http.endpoint().rewritten(target);
             if (!redirected) {
                 http.accept(request, response);
             }
             String etag = etag(response);
             long size = size(response, redirected);
-            String known = commit[0] != null
-                    ? HubApi.requireCommit(request.action(), commit[0])
-                    : revision.isCommitHash() ? revision.name() : api.commitOf(repo, revision);
+            String known =
+                    said != null ? said : revision.isCommitHash() ? revision.name() : api.commitOf(repo, revision);
             RepoFile file = etag.isEmpty() || size < 0 ? asked(api, repo, known, path, request) : of(path, size, etag);
             return new FileMetadata(known, file, resolve.equals(store) ? null : store);
         }
@@ -96,12 +98,16 @@ record FileMetadata(String commit, RepoFile file, @Nullable HttpUrl store) {
     private static String etag(Response response) throws HubException {
         String etag = response.header("X-Linked-ETag", response.header("ETag", ""));
         String bare = etag.replaceFirst("^W/", "").replaceAll("^\"|\"$", "");
-        if (!bare.matches("[0-9A-Za-z_-][0-9A-Za-z._-]{0,127}|")) {
-            throw new HubException("The ETag of "
-                    + response.request().url().newBuilder().query(null).build()
-                    + " cannot name a file: expected a hash in hexadecimal digits");
+        return bare.isEmpty() ? "" : named(response, "ETag", bare);
+    }
+
+    private static String named(Response response, String header, String value) throws HubException {
+        try {
+            return RepoPaths.requireName(value);
+        } catch (IllegalArgumentException e) {
+            HttpUrl url = response.request().url().newBuilder().query(null).build();
+            throw new HubException("The header " + header + " of " + url + " is refused: " + e.getMessage(), e);
         }
-        return bare;
     }
 
     private static long size(Response response, boolean redirected) {

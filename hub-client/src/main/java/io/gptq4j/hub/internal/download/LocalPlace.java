@@ -1,9 +1,10 @@
 package io.gptq4j.hub.internal.download;
 
-import io.gptq4j.hub.internal.cache.AtomicFiles;
 import io.gptq4j.hub.internal.cache.FileLocks;
 import io.gptq4j.hub.internal.cache.LocalFolder;
 import io.gptq4j.hub.internal.cache.RepoCache;
+import io.gptq4j.hub.internal.io.AtomicFiles;
+import io.gptq4j.hub.internal.io.ContentHash;
 import io.gptq4j.hub.repo.RepoFile;
 import io.gptq4j.hub.repo.Revision;
 import java.io.IOException;

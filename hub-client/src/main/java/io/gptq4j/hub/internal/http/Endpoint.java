@@ -32,7 +32,9 @@ public final class Endpoint {
     /** An address that names the public Hub, at the Hub in use: mirrors pass such addresses on as they got them. */
     public HttpUrl rewritten(HttpUrl url) {
         return isSameAuthority(url, PUBLIC_HUB) && !root.host().equals(PUBLIC_HUB.host())
-                ? below(url.encodedPath().substring(1)).query(url.query()).build()
+                ? below(url.encodedPath().substring(1))
+                        .encodedQuery(url.encodedQuery())
+                        .build()
                 : url;
     }
 
@@ -58,11 +60,11 @@ public final class Endpoint {
 
     /** Where the content of a file is to be had: {@code ENDPOINT/ns/name/resolve/revision/path}. */
     public HttpUrl resolve(Repo repo, Revision revision, String path) {
-        return below(repo.webPath())
-                .addPathSegment("resolve")
-                .addPathSegment(revision.name())
-                .addPathSegments(path)
-                .build();
+        HttpUrl.Builder url = below(repo.webPath()).addPathSegment("resolve").addPathSegment(revision.name());
+        for (String segment : path.split("/", -1)) {
+            url.addPathSegment(segment); // not all at once: a backslash would pass for a slash
+        }
+        return url.build();
     }
 
     /** The LFS batch route of a repository. */

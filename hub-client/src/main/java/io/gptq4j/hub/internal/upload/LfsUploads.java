@@ -5,11 +5,11 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.gptq4j.hub.error.HubException;
 import io.gptq4j.hub.error.HubHttpException;
-import io.gptq4j.hub.internal.download.Workers;
 import io.gptq4j.hub.internal.http.HubHttp;
 import io.gptq4j.hub.internal.http.HubRequest;
 import io.gptq4j.hub.internal.http.Json;
 import io.gptq4j.hub.internal.http.Patience;
+import io.gptq4j.hub.internal.io.Workers;
 import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.Revision;
 import io.gptq4j.hub.transfer.TransferListener;
@@ -237,14 +237,16 @@ final class LfsUploads {
 
     private void sendRest(LocalContent content, Multipart start) throws IOException {
         Multipart multipart = start;
+        records.write(record(), content.sha256(), content.size(), multipart);
         listener.progressed(content.path(), sentBytes(content, multipart));
         boolean complete = false;
         try {
             for (Map.Entry<Integer, String> part : start.addresses().entrySet()) {
                 int number = part.getKey();
                 if (!multipart.etags().containsKey(number)) {
-                    multipart = multipart.with(number, sendPart(content, multipart, number, part.getValue()));
-                    records.write(record(), content.sha256(), content.size(), multipart);
+                    String etag = sendPart(content, multipart, number, part.getValue());
+                    multipart = multipart.with(number, etag);
+                    records.append(record(), content.sha256(), number, etag);
                 }
             }
             complete(content, multipart);

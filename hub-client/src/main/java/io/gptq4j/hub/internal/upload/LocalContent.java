@@ -1,6 +1,6 @@
 package io.gptq4j.hub.internal.upload;
 
-import io.gptq4j.hub.internal.download.ContentHash;
+import io.gptq4j.hub.internal.io.ContentHash;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

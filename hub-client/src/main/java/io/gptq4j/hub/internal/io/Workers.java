@@ -1,4 +1,4 @@
-package io.gptq4j.hub.internal.download;
+package io.gptq4j.hub.internal.io;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;

@@ -1,4 +1,4 @@
-package io.gptq4j.hub.internal.download;
+package io.gptq4j.hub.internal.io;
 
 import java.io.EOFException;
 import java.io.IOException;
@@ -30,7 +30,7 @@ public final class ContentHash {
     }
 
     /** A hash to compare with an etag; empty if the etag is none. */
-    static Optional<ContentHash> matching(String etag, long size) {
+    public static Optional<ContentHash> matching(String etag, long size) {
         if (!etag.matches("[0-9a-f]+")) {
             return Optional.empty();
         }
@@ -54,17 +54,17 @@ public final class ContentHash {
     }
 
     /** What messages call it. */
-    String algorithm() {
+    public String algorithm() {
         return name;
     }
 
     /** Takes more of the content. */
-    void update(ByteBuffer content) {
+    public void update(ByteBuffer content) {
         digest.update(content);
     }
 
     /** The hash of all that was taken, in hexadecimal digits. */
-    String hex() {
+    public String hex() {
         return HexFormat.of().formatHex(digest.digest());
     }
 
@@ -81,7 +81,7 @@ public final class ContentHash {
     }
 
     /** Takes {@code count} bytes of a file from {@code from} on. */
-    void update(FileChannel channel, long from, long count, ByteBuffer buffer) throws IOException {
+    public void update(FileChannel channel, long from, long count, ByteBuffer buffer) throws IOException {
         long position = from;
         while (position < from + count) {
             buffer.clear().limit((int) Math.min(buffer.capacity(), from + count - position));

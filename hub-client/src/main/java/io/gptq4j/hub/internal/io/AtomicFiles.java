@@ -1,4 +1,4 @@
-package io.gptq4j.hub.internal.cache;
+package io.gptq4j.hub.internal.io;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -9,6 +9,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Set;
 import java.util.UUID;
 
 /** Files that are there whole or not at all. */
@@ -25,10 +28,25 @@ public final class AtomicFiles {
      */
     public static void write(Path target, String text, Path temporaries) throws IOException {
         Files.createDirectories(parent(target));
+        write(target, text, temporaries, new FileAttribute<?>[0]);
+    }
+
+    /**
+     * Writes a small file that only its owner may read, from the beginning on. Where there are no POSIX permissions, the
+     * user's folder has to protect it.
+     */
+    public static void writePrivate(Path target, String text) throws IOException {
+        Path absolute = target.toAbsolutePath();
+        Files.createDirectories(parent(absolute), permissions(absolute, "rwx------"));
+        write(absolute, text, parent(absolute), permissions(absolute, "rw-------"));
+    }
+
+    private static void write(Path target, String text, Path temporaries, FileAttribute<?>[] attributes)
+            throws IOException {
         Path temporary = temporaries.resolve(target.getFileName() + "." + randomSuffix() + ".tmp");
         try {
-            try (FileChannel channel =
-                    FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+            try (FileChannel channel = FileChannel.open(
+                    temporary, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE), attributes)) {
                 ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
                 while (bytes.hasRemaining()) {
                     channel.write(bytes);
@@ -39,6 +57,12 @@ public final class AtomicFiles {
         } finally {
             Files.deleteIfExists(temporary);
         }
+    }
+
+    private static FileAttribute<?>[] permissions(Path path, String text) {
+        return path.getFileSystem().supportedFileAttributeViews().contains("posix")
+                ? new FileAttribute<?>[] {PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(text))}
+                : new FileAttribute<?>[0];
     }
 
     /** Renames within a file system, replacing what has the name. */
@@ -56,7 +80,7 @@ public final class AtomicFiles {
     }
 
     /** The folder of a file. */
-    static Path parent(Path file) {
+    public static Path parent(Path file) {
         Path parent = file.getParent();
         if (parent == null) {
             throw new IllegalArgumentException(file + " has no folder");
