@@ -57,27 +57,42 @@ final class Cli {
         return program;
     }
 
+    /** Starts {@code gptq4j} without waiting for it; nobody reads what it says. */
+    Process start(String... arguments) throws IOException {
+        Process process = builder(arguments)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .redirectError(ProcessBuilder.Redirect.DISCARD)
+                .start();
+        process.getOutputStream().close();
+        return process;
+    }
+
+    private ProcessBuilder builder(String... arguments) {
+        List<String> command = new ArrayList<>(List.of(program.toString()));
+        command.addAll(List.of(arguments));
+        ProcessBuilder builder = new ProcessBuilder(command).directory(workingDirectory.toFile());
+        builder.environment().putAll(environment);
+        return builder;
+    }
+
     /**
      * Runs {@code gptq4j} and waits.
      *
      * @throws AssertionError if it takes longer than allowed; it is killed then
      */
     Result run(String... arguments) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>(List.of(program.toString()));
-        command.addAll(List.of(arguments));
         // Files, not pipes: nobody has to read along, and a process that hangs cannot block the test.
         Path out = Files.createTempFile("gptq4j-", ".out");
         Path err = Files.createTempFile("gptq4j-", ".err");
         try {
-            ProcessBuilder builder =
-                    new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
-            builder.directory(workingDirectory.toFile());
-            builder.environment().putAll(environment);
-            Process process = builder.start();
+            Process process = builder(arguments)
+                    .redirectOutput(out.toFile())
+                    .redirectError(err.toFile())
+                    .start();
             process.getOutputStream().close();
             try {
                 if (!process.waitFor(timeout.toMillis(), TimeUnit.MILLISECONDS)) {
-                    throw new AssertionError(command + " did not end within " + timeout.toSeconds()
+                    throw new AssertionError(List.of(arguments) + " did not end within " + timeout.toSeconds()
                             + " s; stderr so far: " + Files.readString(err, UTF_8));
                 }
                 return new Result(process.exitValue(), Files.readString(out, UTF_8), Files.readString(err, UTF_8));

@@ -195,12 +195,17 @@ final class PartialFile implements Closeable {
         }
     }
 
+    /** Keeps what is there for the next process; of nothing, nothing is kept. */
     @Override
     public void close() throws IOException {
         try (channel) {
             if (countsChannel != null) {
                 countsChannel.close();
             }
+        }
+        if (total() == 0) {
+            Files.deleteIfExists(file);
+            deleteCounts();
         }
     }
 
