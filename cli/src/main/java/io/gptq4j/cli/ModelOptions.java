@@ -15,6 +15,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -97,7 +98,8 @@ final class ModelOptions {
             }
             return new Located(directory, null, null);
         }
-        RepoId id = repositoryId(directory);
+        RepoId id = repository()
+                .orElseThrow(() -> new NoSuchFileException(directory.toString(), null, "no such directory"));
         Revision wanted = revision == null ? Revision.MAIN : new Revision(revision);
         console.note("There is no directory " + model + ", so it is taken for a repository on the Hub.");
         SnapshotRequest request =
@@ -115,11 +117,15 @@ final class ModelOptions {
         }
     }
 
-    private RepoId repositoryId(Path directory) throws NoSuchFileException {
+    /** The repository that is meant; empty if there is a directory of that name, or it can be no repository's. */
+    Optional<RepoId> repository() {
+        if (Files.exists(Path.of(model))) {
+            return Optional.empty();
+        }
         try {
-            return RepoId.parse(model);
+            return Optional.of(RepoId.parse(model));
         } catch (IllegalArgumentException noRepository) {
-            throw new NoSuchFileException(directory.toString(), null, "no such directory");
+            return Optional.empty();
         }
     }
 

@@ -188,9 +188,9 @@ final class QuantizeCommand implements Callable<Integer> {
         if (seqlen != null) {
             requirePositive("--seqlen", seqlen);
         }
+        Path target = target();
         push.check(console, options.hub());
         ModelOptions.Located model = options.locate(console);
-        Path target = target(model);
         try (Checkpoint checkpoint = Checkpoint.open(model.directory())) {
             if (ArtifactReader.isArtifact(checkpoint)) {
                 throw new CheckpointException(
@@ -247,15 +247,18 @@ final class QuantizeCommand implements Callable<Integer> {
         return ExitCode.OK.number();
     }
 
-    private Path target(ModelOptions.Located model) throws IOException {
+    private Path target() {
         if (out != null) {
             return out;
         }
         Repo repo = push.repo();
-        if (repo == null && model.repo() == null) {
-            throw new IllegalArgumentException("--out is missing: name the directory that the quantized model goes to");
+        if (repo != null) {
+            return Path.of(repo.id().name());
         }
-        return Path.of(repo != null ? repo.id().name() : model.name() + "-GPTQ");
+        return options.repository()
+                .map(id -> Path.of(id.name() + "-GPTQ"))
+                .orElseThrow(() -> new IllegalArgumentException(
+                        "--out is missing: name the directory that the quantized model goes to"));
     }
 
     private static String summary(String model, GptqOptions gptq) {

@@ -188,6 +188,9 @@ final class HubRoutes implements Connection.Handler {
             if (segments.get(i).equals("info")
                     && id.endsWith(".git")
                     && request.method().equals("POST")) {
+                if (String.join("/", rest).startsWith("lfs/complete/")) { // its address is its credential
+                    return lfs.complete(request, rest.get(2));
+                }
                 String bare = id.substring(0, id.length() - ".git".length());
                 return lfs(new Call(request, user, repo(request, user, type, bare), rest));
             }
@@ -203,6 +206,6 @@ final class HubRoutes implements Connection.Handler {
         if (route.equals("lfs/verify")) {
             return lfs.verify(call);
         }
-        return route.startsWith("lfs/complete/") ? lfs.complete(call, call.rest(2)) : notFound();
+        return notFound();
     }
 }

@@ -24,10 +24,10 @@ final class LfsRoutes {
     }
 
     Answer batch(Call call) throws IOException, InterruptedException {
-        if (!isMediaType(call, "Accept")) {
+        if (!isMediaType(call.request(), "Accept")) {
             throw new HubError(406, null, "The Accept header must be " + MEDIA_TYPE);
         }
-        checkContentType(call);
+        checkContentType(call.request());
         JsonNode body = call.request().json();
         String algorithm = Json.text(body, "hash_algo");
         if (algorithm != null && !algorithm.equals("sha256")) {
@@ -104,9 +104,9 @@ final class LfsRoutes {
     }
 
     /** The URL is the credential. A second call for a finished upload is answered like the first. */
-    Answer complete(Call call, String id) throws IOException, InterruptedException {
-        checkContentType(call);
-        JsonNode body = call.request().json();
+    Answer complete(Request request, String id) throws IOException, InterruptedException {
+        checkContentType(request);
+        JsonNode body = request.json();
         Uploads.Upload upload = uploads.get(id);
         if (upload == null || !upload.isMultipart()) {
             throw new HubError(404, null, "There is no such upload: " + id);
@@ -162,14 +162,14 @@ final class LfsRoutes {
         return Answer.lfsJson(200, Map.of());
     }
 
-    private static void checkContentType(Call call) {
-        if (!isMediaType(call, "Content-Type")) {
+    private static void checkContentType(Request request) {
+        if (!isMediaType(request, "Content-Type")) {
             throw new HubError(415, null, "The Content-Type must be " + MEDIA_TYPE);
         }
     }
 
-    private static boolean isMediaType(Call call, String header) {
-        @Nullable String value = call.request().headers().get(header);
+    private static boolean isMediaType(Request request, String header) {
+        @Nullable String value = request.headers().get(header);
         return MEDIA_TYPE.equals(value);
     }
 }
