@@ -89,7 +89,7 @@ final class ContentTransfer {
      * @throws IntegrityException if the content has the wrong hash twice
      */
     void into(Path file) throws IOException {
-        try (PartialFile partial = PartialFile.open(file, content.size(), tuning.segmentSize())) {
+        try (PartialFile partial = PartialFile.open(file, content.size(), tuning.segmentOf(content.size()))) {
             listener.progressed(path, partial.total());
             for (int attempt = 1; ; attempt++) {
                 Optional<ContentHash> hash = ContentHash.matching(etag, content.size());

@@ -25,8 +25,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Semaphore;
 import java.util.stream.Stream;
 import okhttp3.HttpUrl;
@@ -163,12 +165,13 @@ public final class Downloads {
     }
 
     private static Snapshot snapshot(Place place, String commit, List<RepoFile> wanted, List<RepoFile> missing) {
+        Set<RepoFile> absent = new HashSet<>(missing);
         return new Snapshot(
                 place.folder(commit),
                 commit,
                 wanted.stream()
                         .map(file -> new Snapshot.File(
-                                file.path(), file.size(), place.location(commit, file.path()), !missing.contains(file)))
+                                file.path(), file.size(), place.location(commit, file.path()), !absent.contains(file)))
                         .toList());
     }
 

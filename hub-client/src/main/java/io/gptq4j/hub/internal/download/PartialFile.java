@@ -32,6 +32,10 @@ final class PartialFile implements Closeable {
     private final long[] counts;
     private final FileChannel channel;
     private final @Nullable FileChannel countsChannel;
+    private long total;
+    /** A segment before which all are complete. */
+    private int firstGap;
+
     private boolean ended;
 
     private PartialFile(
@@ -49,6 +53,7 @@ final class PartialFile implements Closeable {
         this.counts = counts;
         this.channel = channel;
         this.countsChannel = countsChannel;
+        total = Arrays.stream(counts).sum();
     }
 
     /**
@@ -118,16 +123,15 @@ final class PartialFile implements Closeable {
 
     /** Bytes that are there, in all segments together. */
     synchronized long total() {
-        return Arrays.stream(counts).sum();
+        return total;
     }
 
     /** Bytes that are there without a gap from the beginning of the file on. */
     synchronized long prefix() {
-        int segment = 0;
-        while (segment < counts.length - 1 && counts[segment] == segmentSize) {
-            segment++;
+        while (firstGap < counts.length - 1 && counts[firstGap] == segmentSize) {
+            firstGap++;
         }
-        return start(segment) + counts[segment];
+        return start(firstGap) + counts[firstGap];
     }
 
     /** Appends to what a segment has; the bytes must not reach beyond its end. */
@@ -143,6 +147,7 @@ final class PartialFile implements Closeable {
         }
         synchronized (this) {
             counts[segment] += length;
+            total += length;
             if (countsChannel != null) {
                 writeLong(countsChannel, HEADER_LONGS + segment, counts[segment]);
             }
@@ -167,6 +172,8 @@ final class PartialFile implements Closeable {
     synchronized void reset() throws IOException {
         channel.truncate(0);
         Arrays.fill(counts, 0);
+        total = 0;
+        firstGap = 0;
         if (countsChannel != null) {
             countsChannel.truncate(0);
             writeLong(countsChannel, 0, MAGIC);
@@ -227,6 +234,7 @@ final class PartialFile implements Closeable {
                 return false;
             }
         }
+        total = Arrays.stream(counts).sum();
         return true;
     }
 
