@@ -45,6 +45,18 @@ public final class Main {
     @Option(names = "--json", scope = ScopeType.INHERIT, description = "Print the result as one JSON object.")
     private boolean json;
 
+    /** As {@code hf} spells the two options above. */
+    enum Format {
+        AUTO,
+        HUMAN,
+        AGENT,
+        JSON,
+        QUIET
+    }
+
+    @Option(names = "--format", scope = ScopeType.INHERIT, hidden = true)
+    private Format format = Format.AUTO;
+
     private Main() {}
 
     /** Runs the command and ends the process with its {@link ExitCode}. */
@@ -108,8 +120,12 @@ public final class Main {
         // From here on settings reach every subcommand.
         line.setOut(console.outWriter());
         line.setErr(console.errWriter());
+        line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setExecutionStrategy(parsed -> {
-            console.configure(main.verbose.length, main.quiet, main.json);
+            console.configure(
+                    main.verbose.length,
+                    main.quiet || main.format == Format.QUIET,
+                    main.json || main.format == Format.JSON);
             return new CommandLine.RunLast().execute(parsed);
         });
         line.setParameterExceptionHandler((refused, args) -> refuse(console, refused));

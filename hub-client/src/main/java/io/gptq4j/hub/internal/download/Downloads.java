@@ -140,7 +140,7 @@ public final class Downloads {
         }
         listener.planned(missing.size(), bytes);
         requireSpace(place.folder(listing.commit()), bytes);
-        new Workers("download", request.workers())
+        new Workers("download", request.workers(), http::cancelAll)
                 .run(missing, file -> fetch(request.repo(), listing.commit(), file, place, request.force(), null));
         if (Files.isDirectory(place.folder(listing.commit()))) { // a ref to nothing would count as damage
             place.writeRef(request.revision(), listing.commit());

@@ -17,19 +17,23 @@ import java.util.concurrent.TimeUnit;
  * interrupted.
  */
 public final class Workers {
-    private static final int GRACE_SECONDS = 15;
+    private static final int GRACE_SECONDS = 8;
 
     private final String name;
     private final int count;
+    private final Runnable breakOff;
 
     /**
      * So many threads.
      *
      * @param name what they are called
+     * @param breakOff ends what they are waiting for, when the caller was interrupted: an interrupt ends no reading from a
+     *     socket
      */
-    public Workers(String name, int count) {
+    public Workers(String name, int count, Runnable breakOff) {
         this.name = name;
         this.count = count;
+        this.breakOff = breakOff;
     }
 
     /** What is done with one thing. */
@@ -66,6 +70,8 @@ public final class Workers {
                 results.take().get();
             }
         } catch (InterruptedException e) {
+            threads.shutdownNow();
+            breakOff.run();
             Thread.currentThread().interrupt();
             throw new InterruptedIOException("Interrupted during a " + name);
         } catch (ExecutionException e) {

@@ -96,7 +96,7 @@ final class LfsUploads {
                 wanted.add(content);
             }
         }
-        new Workers("upload", workers).run(wanted, content -> {
+        new Workers("upload", workers, http::cancelAll).run(wanted, content -> {
             Action action = actions.get(content.sha256());
             if (action != null) {
                 upload(content, action);

@@ -136,7 +136,7 @@ public final class Uploads {
             }
         }
         // Hashing is what takes time here, so it is shared out.
-        new Workers("upload", request.workers()).run(kept, add -> {
+        new Workers("upload", request.workers(), http::cancelAll).run(kept, add -> {
             Ruling ruling = rulings.get(add.path());
             if (ruling != null && (ruling.isLfs() || ruling.oid() != null)) {
                 hash(add, ruling.isLfs());
