@@ -1,8 +1,10 @@
 package io.gptq4j.it.hub;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,6 +20,7 @@ final class ExchangeLog {
     private final List<Entry> entries = new ArrayList<>();
     private long seq;
     private int busy;
+    private int open;
 
     /** An exchange in progress. */
     final class Entry {
@@ -104,11 +107,25 @@ final class ExchangeLog {
         Entry entry = new Entry(++seq, connection, listener, request);
         entries.add(entry);
         busy++;
+        open++;
         return entry;
     }
 
-    void end() {
+    synchronized void end() {
+        open--;
         leave();
+    }
+
+    /** Waits until no exchange is in progress, not even one that sleeps. */
+    synchronized void awaitIdle(Duration most) throws InterruptedException, TimeoutException {
+        long deadline = System.nanoTime() + most.toNanos();
+        while (open > 0) {
+            long left = deadline - System.nanoTime();
+            if (left <= 0) {
+                throw new TimeoutException(open + " exchanges are still in progress");
+            }
+            TimeUnit.NANOSECONDS.timedWait(this, left);
+        }
     }
 
     private synchronized void leave() {

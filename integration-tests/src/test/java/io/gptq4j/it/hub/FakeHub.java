@@ -4,8 +4,10 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -216,6 +218,11 @@ public final class FakeHub implements AutoCloseable {
     /** Bytes of answers' bodies sent for raw paths that contain this text. */
     public long bytesSent(String pathPart) {
         return requests("*", pathPart).stream().mapToLong(Exchange::sentBytes).sum();
+    }
+
+    /** Waits until all exchanges have ended, also those whose client is gone; for at most half a minute. */
+    public void awaitIdle() throws InterruptedException, TimeoutException {
+        log.awaitIdle(Duration.ofSeconds(30));
     }
 
     /** Refuses connections, and cuts those there are, until {@link #comeUp}; the state stays. */

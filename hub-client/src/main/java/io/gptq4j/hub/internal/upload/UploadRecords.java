@@ -6,6 +6,8 @@ import io.gptq4j.hub.internal.http.Json;
 import io.gptq4j.hub.internal.io.AtomicFiles;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -97,11 +99,17 @@ final class UploadRecords {
         }
     }
 
-    /** Forgets an upload. */
+    /** Forgets an upload, and what a process left that was killed while it wrote its record. */
     void delete(String repo, String sha256) {
-        try {
-            Files.deleteIfExists(file(repo, sha256));
-        } catch (IOException e) {
+        Path record = file(repo, sha256);
+        if (!Files.isDirectory(folder)) {
+            return;
+        }
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, record.getFileName() + "*")) {
+            for (Path file : files) {
+                Files.deleteIfExists(file);
+            }
+        } catch (IOException | DirectoryIteratorException e) {
             LOG.debug("A record of an upload stays in {}", folder, e);
         }
     }
