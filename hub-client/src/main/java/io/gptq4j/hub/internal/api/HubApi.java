@@ -1,5 +1,6 @@
 package io.gptq4j.hub.internal.api;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.gptq4j.hub.error.AuthenticationException;
@@ -46,6 +47,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class HubApi {
     private static final int PATHS_PER_CALL = 500;
+    private static final long MOST_BODY = 1 << 16;
     private static final Pattern NEXT_PAGE = Pattern.compile("<([^>]*)>\\s*;[^,]*\\brel=\"?next\"?");
     private static final String BUSY = "another conflicting operation is in progress";
 
@@ -205,7 +207,8 @@ public final class HubApi {
         HubRequest request = json("POST", "create " + repo, endpoint.api("repos", "create"), body);
         try {
             return change(request, existOk, Set.of(409))
-                    .map(url -> endpoint.rewritten(HttpUrl.get(url)).toString())
+                    .map(HttpUrl::parse) // private hubs may give a relative one
+                    .map(url -> endpoint.rewritten(url).toString())
                     .orElse(page);
         } catch (HubHttpException | AuthenticationException | RepositoryNotFoundException e) {
             // Who may push to a repository that is there need not be allowed to make one in its namespace.
@@ -282,7 +285,7 @@ public final class HubApi {
         boolean lost = false;
         while (true) {
             try (Response response = http.follow(request, redirect -> true)) {
-                String text = response.peekBody(1 << 16).string();
+                String text = beginning(request, response);
                 if (already.contains(response.code()) && text.contains(BUSY)) {
                     budget.failed(new HubHttpException(
                             "Cannot " + request.action() + ": " + BUSY, 503, Duration.ofSeconds(1)));
@@ -291,11 +294,28 @@ public final class HubApi {
                 if (!already.contains(response.code()) || !(alreadyOk || lost)) {
                     http.accept(request, response);
                 }
-                return text.startsWith("{") ? Optional.ofNullable(Json.text(Json.read(text), "url")) : Optional.empty();
+                return Optional.ofNullable(url(text));
             } catch (HubException e) {
                 lost |= Retry.isAmbiguous(e);
                 budget.failed(e);
             }
+        }
+    }
+
+    private static String beginning(HubRequest request, Response response) throws IOException {
+        try {
+            return response.peekBody(MOST_BODY).string();
+        } catch (IOException e) {
+            throw HubHttp.broken(request, e);
+        }
+    }
+
+    /** The field "url" of an answer; the change is made, whatever else the answer looks like. */
+    private static @Nullable String url(String answer) {
+        try {
+            return Json.text(Json.read(answer), "url");
+        } catch (JsonProcessingException e) {
+            return null;
         }
     }
 

@@ -277,6 +277,7 @@ final class ContentTransfer {
     private void fetchSegment(PartialFile partial, int segment, Arrival arrival) throws IOException {
         Retry.Budget budget = http.retry().budget();
         ByteBuffer buffer = ByteBuffer.allocateDirect(buffer(BUFFER));
+        boolean begunAnew = false;
         while (!partial.isComplete(segment) && !stopped) {
             long before = partial.count(segment);
             long from = partial.start(segment) + before;
@@ -286,12 +287,18 @@ final class ContentTransfer {
                 }
                 receive(part, partial, segment, buffer, arrival);
             } catch (HubException e) {
-                if (RemoteContent.isBeyondEnd(e) && partial.total() > 0 && partial.segments() == 1) {
-                    restart(partial); // what was left here is of another content
-                    before = 0;
+                if (!RemoteContent.isBeyondEnd(e)) {
+                    progress(budget, partial, segment, before);
+                    budget.failed(e);
+                } else if (begunAnew) {
+                    throw changed(e); // it is the store that is short, so beginning again would never end
+                } else {
+                    if (partial.total() > 0 && partial.segments() == 1) {
+                        restart(partial); // what was left here is of another content
+                        begunAnew = true;
+                    }
+                    budget.failed(changed(e));
                 }
-                progress(budget, partial, segment, before);
-                budget.failed(RemoteContent.isBeyondEnd(e) ? changed(e) : e);
             }
         }
     }

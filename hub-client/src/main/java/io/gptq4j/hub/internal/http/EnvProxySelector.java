@@ -57,8 +57,15 @@ final class EnvProxySelector extends ProxySelector {
         return null;
     }
 
+    /** The header value that logs in at the proxy on the way to an address, or null if there is none to log in at. */
+    @Nullable
+    String credentials(URI target) {
+        Proxy proxy = select(target).get(0);
+        return proxy.type() == Proxy.Type.HTTP ? credentials(proxy.address()) : null;
+    }
+
     private boolean isExcluded(URI target) {
-        String host = String.valueOf(target.getHost()).toLowerCase(Locale.ROOT);
+        String host = bare(String.valueOf(target.getHost()).toLowerCase(Locale.ROOT));
         int port = target.getPort() >= 0 ? target.getPort() : "https".equals(target.getScheme()) ? 443 : 80;
         for (String entry : variables.getOrDefault("no_proxy", "").split(",", -1)) {
             String rule = entry.strip().toLowerCase(Locale.ROOT);
@@ -69,13 +76,19 @@ final class EnvProxySelector extends ProxySelector {
                 }
                 rule = rule.substring(0, colon);
             }
+            rule = bare(rule);
             String suffix = rule.startsWith("*.") ? rule.substring(1) : rule;
-            String bare = suffix.startsWith(".") ? suffix.substring(1) : suffix;
-            if (rule.equals("*") || (!bare.isEmpty() && (host.equals(bare) || host.endsWith("." + bare)))) {
+            String domain = suffix.startsWith(".") ? suffix.substring(1) : suffix;
+            if (rule.equals("*") || (!domain.isEmpty() && (host.equals(domain) || host.endsWith("." + domain)))) {
                 return true;
             }
         }
         return false;
+    }
+
+    /** An IPv6 address without its brackets, and any other name as it is. */
+    private static String bare(String host) {
+        return host.startsWith("[") && host.endsWith("]") ? host.substring(1, host.length() - 1) : host;
     }
 
     private Proxy proxy(String name) {

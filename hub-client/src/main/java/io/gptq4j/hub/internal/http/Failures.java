@@ -44,6 +44,9 @@ final class Failures {
         String code = String.valueOf(response.header("X-Error-Code"));
         String message = response.header("X-Error-Message", "");
         String said = serverText(response);
+        if (sentToken != null) {
+            said = said.replace(sentToken.value(), sentToken.masked()); // some servers repeat what they refuse
+        }
         String details = details(request, response);
         String cannot = "Cannot " + request.action() + ": ";
         String token = sentToken == null ? "no token was sent" : "the token from " + sentToken.source() + " was sent";

@@ -56,6 +56,7 @@ public final class HubHttp implements Closeable {
     private final HubConfig config;
     private final Endpoint endpoint;
     private final Retry retry;
+    private final EnvProxySelector proxies;
     private final Dispatcher dispatcher = new Dispatcher();
     private final Map<Patience, OkHttpClient> clients = new EnumMap<>(Patience.class);
     private final Set<String> warnedTopics = ConcurrentHashMap.newKeySet();
@@ -69,7 +70,7 @@ public final class HubHttp implements Closeable {
         this.config = config;
         endpoint = new Endpoint(config.endpoint());
         retry = new Retry(waiter);
-        EnvProxySelector proxies = new EnvProxySelector(config.proxies(), ProxySelector.getDefault());
+        proxies = new EnvProxySelector(config.proxies(), ProxySelector.getDefault());
         OkHttpClient.Builder builder = new OkHttpClient.Builder()
                 .dispatcher(dispatcher)
                 .connectionPool(new ConnectionPool(MOST_IDLE, 5, TimeUnit.MINUTES))
@@ -246,6 +247,13 @@ public final class HubHttp implements Closeable {
         HubToken token = config.token().orElse(null);
         if (token != null && request.withToken() && endpoint.mayHaveToken(request.url())) {
             builder.header("Authorization", "Bearer " + token.value());
+        }
+        String login = request.url().isHttps()
+                ? null
+                : proxies.credentials(request.url().uri());
+        if (login != null) {
+            // At once, not when the proxy asks for it: a commit is not sent a second time to find out.
+            builder.header("Proxy-Authorization", login);
         }
         try {
             Response response =
