@@ -1,5 +1,8 @@
 package io.gptq4j.it;
 
+import io.gptq4j.hub.HubClient;
+import io.gptq4j.hub.ImpatientClient;
+import io.gptq4j.hub.config.HubConfig;
 import io.gptq4j.it.hub.Exchange;
 import io.gptq4j.it.hub.FakeHub;
 import io.gptq4j.it.hub.FakeRepo;
@@ -8,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -30,6 +34,7 @@ final class HubBench implements AutoCloseable {
     private final FakeHub hub;
     private final Path directory;
     private final FakeRepo llama;
+    private final List<HubClient> clients = new ArrayList<>();
 
     /** With the default settings. */
     HubBench(Path directory) {
@@ -120,6 +125,20 @@ final class HubBench implements AutoCloseable {
     /** The program with bob's token, who may only read. */
     Cli bob() {
         return anonymous().with("HF_TOKEN", FakeHub.READ_TOKEN);
+    }
+
+    /** A client in this process with the same home, other variables, and without waits; closed with the hub. */
+    HubClient client(String token, String... variables) throws IOException {
+        Map<String, String> environment =
+                new HashMap<>(Map.of("HF_ENDPOINT", hub.url(), "HF_HOME", home().toString(), "HF_TOKEN", token));
+        for (int i = 0; i < variables.length; i += 2) {
+            environment.put(variables[i], variables[i + 1]);
+        }
+        HubClient client = ImpatientClient.builder()
+                .config(HubConfig.fromEnvironment(environment, directory).build())
+                .build();
+        clients.add(client);
+        return client;
     }
 
     /** {@code download acme/tiny-llama} and more, as alice. */
@@ -220,6 +239,7 @@ final class HubBench implements AutoCloseable {
 
     @Override
     public void close() {
+        clients.forEach(HubClient::close);
         hub.close();
     }
 }
