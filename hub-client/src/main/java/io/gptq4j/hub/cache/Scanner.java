@@ -111,14 +111,14 @@ final class Scanner {
         if (!Files.isDirectory(snapshots)) {
             throw new CorruptedException("it has no folder snapshots");
         }
-        Map<String, TreeSet<String>> refs = refs(folder.resolve("refs"));
+        Map<String, Set<String>> refs = refs(folder.resolve("refs"));
         Map<Path, CachedFile> contents = new HashMap<>();
         List<CachedRevision> revisions = new ArrayList<>();
         for (Path snapshot : children(snapshots)) {
             if (!Files.isDirectory(snapshot)) {
                 throw new CorruptedException("there is a file in snapshots: " + name(snapshot));
             }
-            TreeSet<String> own = refs.remove(name(snapshot));
+            Set<String> own = refs.remove(name(snapshot));
             CachedRevision revision = revision(snapshot, own == null ? List.of() : List.copyOf(own));
             revision.files().forEach(file -> contents.put(file.blob(), file));
             revisions.add(revision);
@@ -179,8 +179,8 @@ final class Scanner {
     }
 
     /** The refs by the commit they lead to. */
-    private static Map<String, TreeSet<String>> refs(Path folder) throws IOException {
-        Map<String, TreeSet<String>> refs = new TreeMap<>();
+    private static Map<String, Set<String>> refs(Path folder) throws IOException {
+        Map<String, Set<String>> refs = new TreeMap<>();
         for (Path ref : filesBelow(folder)) {
             if (!Files.isRegularFile(ref) || Files.size(ref) > MOST_REF_BYTES) {
                 throw new CorruptedException("the ref " + ref + " does not hold a commit hash");

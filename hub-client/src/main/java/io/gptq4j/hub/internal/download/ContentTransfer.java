@@ -1,9 +1,7 @@
 package io.gptq4j.hub.internal.download;
 
-import io.gptq4j.hub.error.HubException;
-import io.gptq4j.hub.error.HubNetworkException;
 import io.gptq4j.hub.error.IntegrityException;
-import io.gptq4j.hub.internal.http.HubHttp;
+import io.gptq4j.hub.internal.download.SegmentReceiver.RangesIgnoredException;
 import io.gptq4j.hub.internal.http.Retry;
 import io.gptq4j.hub.internal.io.ContentHash;
 import io.gptq4j.hub.transfer.TransferListener;
@@ -12,16 +10,12 @@ import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -30,11 +24,9 @@ import org.slf4j.LoggerFactory;
  * Fetches the content of one file into a {@link PartialFile} and checks its hash:
  *
  * <ol>
- *   <li>Segments that are not complete are asked for as byte ranges, the first over one connection; while that is slow, more
- *       connections take further segments.
- *   <li>A connection that breaks is asked again for what it still owes, to the byte. Its {@link Retry.Budget} is full again
- *       whenever bytes have arrived.
- *   <li>A thread hashes what is there without a gap, while the rest is coming.
+ *   <li>A file of one segment comes over one connection, see {@link SegmentReceiver}; a larger one over several if one is slow,
+ *       see {@link ParallelSegments}.
+ *   <li>A thread hashes what is there without a gap, and another makes it durable, while the rest is coming.
  *   <li>A wrong hash empties the file and begins once more; the second is an error.
  * </ol>
  *
@@ -42,12 +34,11 @@ import org.slf4j.LoggerFactory;
  */
 final class ContentTransfer {
     private static final Logger LOG = LoggerFactory.getLogger(ContentTransfer.class);
-    private static final int BUFFER = 256 << 10;
     private static final int HASH_BUFFER = 1 << 20;
     private static final int HASH_ATTEMPTS = 2;
     private static final long FLUSH = 256L << 20;
 
-    private final HubHttp http;
+    private final Retry retry;
     private final RemoteContent content;
     private final String path;
     private final String etag;
@@ -56,31 +47,24 @@ final class ContentTransfer {
     private final Semaphore extraConnections;
 
     private final TransferListener listener;
-    /** Set when one connection has failed for good, so that the others end. */
-    private volatile boolean stopped;
     /** Set when nothing more will come, so that nobody waits for it. */
     private volatile boolean abandoned;
 
     ContentTransfer(
-            HubHttp http,
+            Retry retry,
             RemoteContent content,
             String path,
             String etag,
             Tuning tuning,
             Semaphore extraConnections,
             TransferListener listener) {
-        this.http = http;
+        this.retry = retry;
         this.content = content;
         this.path = path;
         this.etag = etag;
         this.tuning = tuning;
         this.extraConnections = extraConnections;
         this.listener = listener;
-    }
-
-    /** A server does not heed ranges, so the file has to come as one. */
-    private static final class RangesIgnoredException extends IOException {
-        private static final long serialVersionUID = 1L;
     }
 
     /**
@@ -114,19 +98,17 @@ final class ContentTransfer {
 
     /** Fetches a file of one segment; gives its hash, or the etag itself if that is no hash. */
     private String fetchOne(PartialFile partial, Optional<ContentHash> hash) throws IOException {
-        try {
-            fetchSegment(partial, 0);
-        } catch (RangesIgnoredException e) {
-            throw new IllegalStateException("A single segment can always begin anew", e);
-        }
+        receiver(partial).fetch(0, bytes -> {});
         if (hash.isEmpty()) {
             return etag;
         }
-        hash.get().update(partial.channel(), 0, content.size(), ByteBuffer.allocateDirect(buffer(HASH_BUFFER)));
+        hash.get().update(partial.channel(), 0, content.size(), ByteBuffer.allocateDirect((int)
+                Math.min(HASH_BUFFER, content.size())));
         return hash.get().hex();
     }
 
     private String fetchSegments(PartialFile partial, Optional<ContentHash> hash) throws IOException {
+        SegmentReceiver receiver = receiver(partial);
         ExecutorService threads = Executors.newCachedThreadPool(task -> {
             Thread thread = new Thread(task, "download " + path);
             thread.setDaemon(true);
@@ -136,12 +118,12 @@ final class ContentTransfer {
             Future<String> hashing = threads.submit(() -> hash.isPresent() ? follow(partial, hash.get()) : etag);
             Future<?> flushing = threads.submit(() -> flush(partial));
             try {
-                new Segments(partial, threads).fetch();
+                new ParallelSegments(partial, receiver, tuning, extraConnections, threads).fetch();
             } catch (RangesIgnoredException e) {
                 LOG.info(
                         "{} does not heed ranges; fetching the whole",
                         content.request().url().host());
-                fetchWhole(partial);
+                receiver.fetchWhole();
             }
             String found = await(hashing);
             await(flushing);
@@ -181,212 +163,12 @@ final class ContentTransfer {
         return null;
     }
 
-    /** The segments of a file, taken in order by a growing number of connections. */
-    private final class Segments {
-        private final PartialFile partial;
-        private final ExecutorService threads;
-        private final AtomicInteger next = new AtomicInteger();
-        private final AtomicLong received = new AtomicLong();
-        private final List<Future<?>> more = new ArrayList<>();
-        private long measuredAt = System.nanoTime();
-        private long measured;
-
-        Segments(PartialFile partial, ExecutorService threads) {
-            this.partial = partial;
-            this.threads = threads;
-        }
-
-        void fetch() throws IOException {
-            IOException failure = null;
-            try {
-                work(true);
-            } catch (IOException e) {
-                failure = e;
-                stopped = true;
-            }
-            for (Future<?> worker : more) {
-                try {
-                    await(worker);
-                } catch (IOException e) {
-                    // The first failure stopped the others, whose complaints say nothing new.
-                    failure = failure == null || e instanceof RangesIgnoredException ? e : failure;
-                }
-            }
-            if (failure != null) {
-                stopped = !(failure instanceof RangesIgnoredException);
-                throw failure;
-            }
-        }
-
-        private void work(boolean first) throws IOException {
-            try {
-                int segment = next.getAndIncrement();
-                while (segment < partial.segments() && !stopped) {
-                    if (!partial.isComplete(segment)) {
-                        fetchSegment(partial, segment, bytes -> {
-                            received.addAndGet(bytes);
-                            if (first) {
-                                growIfSlow();
-                            }
-                        });
-                    }
-                    segment = next.getAndIncrement();
-                }
-            } catch (IOException | RuntimeException e) {
-                stopped = true;
-                throw e;
-            }
-        }
-
-        private void growIfSlow() {
-            long now = System.nanoTime();
-            long nanos = now - measuredAt;
-            if (nanos < tuning.measureEvery().toNanos()) {
-                return;
-            }
-            double perConnection = 1e9 * (received.get() - measured) / nanos / (1 + more.size());
-            if (perConnection < tuning.fastEnough()
-                    && 1 + more.size() < tuning.connections()
-                    && next.get() < partial.segments()
-                    && extraConnections.tryAcquire()) {
-                more.add(threads.submit(() -> {
-                    try {
-                        work(false);
-                    } finally {
-                        extraConnections.release();
-                    }
-                    return null;
-                }));
-            }
-            measuredAt = now;
-            measured = received.get();
-        }
+    private SegmentReceiver receiver(PartialFile partial) {
+        return new SegmentReceiver(retry, content, partial, path, listener);
     }
 
-    /** Hears how many bytes more there are. */
-    @FunctionalInterface
-    private interface Arrival {
-        void of(long bytes);
-    }
-
-    private void fetchSegment(PartialFile partial, int segment) throws IOException {
-        fetchSegment(partial, segment, bytes -> {});
-    }
-
-    /** Fetches what one segment still lacks, over as many connections one after the other as it takes. */
-    private void fetchSegment(PartialFile partial, int segment, Arrival arrival) throws IOException {
-        Retry.Budget budget = http.retry().budget();
-        ByteBuffer buffer = ByteBuffer.allocateDirect(buffer(BUFFER));
-        boolean begunAnew = false;
-        while (!partial.isComplete(segment) && !stopped) {
-            long before = partial.count(segment);
-            long from = partial.start(segment) + before;
-            try (RemoteContent.Part part = content.open(from, partial.end(segment))) {
-                if (part.offset() != from || (!part.isRange() && partial.segments() > 1)) {
-                    restart(partial);
-                }
-                receive(part, partial, segment, buffer, arrival);
-            } catch (HubException e) {
-                if (!RemoteContent.isBeyondEnd(e)) {
-                    progress(budget, partial, segment, before);
-                    budget.failed(e);
-                } else if (begunAnew) {
-                    throw changed(e); // it is the store that is short, so beginning again would never end
-                } else {
-                    if (partial.total() > 0 && partial.segments() == 1) {
-                        restart(partial); // what was left here is of another content
-                        begunAnew = true;
-                    }
-                    budget.failed(changed(e));
-                }
-            }
-        }
-    }
-
-    private void fetchWhole(PartialFile partial) throws IOException {
-        Retry.Budget budget = http.retry().budget();
-        ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER);
-        while (partial.total() < content.size()) {
-            listener.progressed(path, -partial.total());
-            partial.reset();
-            try (RemoteContent.Part part = content.open(0, content.size())) {
-                for (int segment = 0; segment < partial.segments(); segment++) {
-                    receive(part, partial, segment, buffer, bytes -> {});
-                }
-            } catch (HubException e) {
-                budget.failed(e);
-            }
-        }
-    }
-
-    private static void progress(Retry.Budget budget, PartialFile partial, int segment, long before) {
-        if (partial.count(segment) > before) {
-            budget.progressed();
-        }
-    }
-
-    /** The server sends the whole from its beginning, whatever was asked. */
-    private void restart(PartialFile partial) throws IOException {
-        if (partial.segments() > 1) {
-            throw new RangesIgnoredException();
-        }
-        listener.progressed(path, -partial.total());
-        partial.reset();
-    }
-
-    /** Moves bytes from the network to the rest of a segment; what has come is kept even if the connection breaks. */
-    private void receive(RemoteContent.Part part, PartialFile partial, int segment, ByteBuffer buffer, Arrival arrival)
-            throws IOException {
-        long left = partial.end(segment) - partial.start(segment) - partial.count(segment);
-        while (left > 0) {
-            @Nullable IOException broken = null;
-            boolean ended = false;
-            buffer.clear().limit((int) Math.min(buffer.capacity(), left));
-            try {
-                while (buffer.hasRemaining() && !ended && !stopped) {
-                    ended = part.source().read(buffer) < 0;
-                }
-            } catch (IOException e) {
-                broken = e;
-            }
-            int filled = buffer.flip().remaining();
-            if (filled > 0) {
-                partial.append(segment, buffer);
-                listener.progressed(path, filled);
-                arrival.of(filled);
-                left -= filled;
-            }
-            if (Thread.currentThread().isInterrupted()) {
-                throw new InterruptedIOException("Interrupted during a download");
-            }
-            if (broken != null) {
-                throw HubHttp.broken(content.request(), broken);
-            }
-            if (stopped) {
-                return;
-            }
-            if (ended && left > 0) {
-                throw new HubNetworkException(
-                        "Cannot " + content.request().action() + ": the content ended " + left + " bytes too early",
-                        null,
-                        false);
-            }
-        }
-    }
-
-    private HubException changed(HubException cause) {
-        return new HubNetworkException(
-                "Cannot " + content.request().action() + ": the store has fewer than the announced " + content.size()
-                        + " bytes",
-                cause,
-                false);
-    }
-
-    private int buffer(int most) {
-        return (int) Math.min(most, content.size());
-    }
-
-    private static <T> T await(Future<T> future) throws IOException {
+    /** The result of another thread. */
+    static <T> T await(Future<T> future) throws IOException {
         try {
             return future.get();
         } catch (InterruptedException e) {

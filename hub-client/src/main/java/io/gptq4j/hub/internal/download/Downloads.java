@@ -305,7 +305,7 @@ public final class Downloads {
             }
             RemoteContent content =
                     new RemoteContent(http, "download '" + file.path() + "' of " + repo, resolve, store, file.size());
-            new ContentTransfer(http, content, file.path(), file.etag(), tuning, extraConnections, listener)
+            new ContentTransfer(http.retry(), content, file.path(), file.etag(), tuning, extraConnections, listener)
                     .into(partial);
         });
         listener.finished(file.path());
