@@ -17,10 +17,13 @@ public record RepoFile(
         String oid,
         @Nullable String sha256,
         @Nullable String xetHash) implements RepoEntry {
+    /** A million gigabytes: sums of sizes must not overflow. */
+    private static final long MOST_BYTES = 1L << 50;
+
     /** Checks the path, the size and that the hash can name a file. */
     public RepoFile {
         RepoPaths.requireSafe(path);
-        if (size < 0) {
+        if (size < 0 || size > MOST_BYTES) {
             throw new IllegalArgumentException("The size of " + path + " is " + size);
         }
         RepoPaths.requireName(sha256 != null ? sha256 : oid);

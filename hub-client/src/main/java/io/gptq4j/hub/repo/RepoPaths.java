@@ -31,6 +31,9 @@ public final class RepoPaths {
             if (segment.equals(".") || segment.equals("..")) {
                 throw refused(path, "it has a '" + segment + "' segment");
             }
+            if (segment.equalsIgnoreCase(".git")) { // git itself takes no such path
+                throw refused(path, "it reaches into a folder of git's own");
+            }
             if (DRIVE.matcher(segment).matches()) {
                 throw refused(path, "it names a drive");
             }

@@ -3,20 +3,24 @@ package io.gptq4j.hub.transfer;
 import io.gptq4j.hub.repo.RepoPaths;
 import io.gptq4j.hub.repo.Revision;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.FileVisitOption;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** One change within a commit. */
 public sealed interface CommitOperation {
+    /** Names that the Hub takes nothing below: git's own, and bookkeeping of downloads. */
+    Set<String> FORBIDDEN = Set.of(".git", ".cache");
+
     /** The path that changes. */
     String path();
 
@@ -67,7 +71,7 @@ public sealed interface CommitOperation {
     }
 
     /**
-     * All files below a folder, sorted; {@code .git} and {@code .cache/huggingface} at any depth are left out.
+     * All files below a folder, sorted, through links; what is called {@code .git} or {@code .cache} at any depth is left out.
      *
      * @param folder the folder
      * @param pathInRepo where it goes; empty or {@code .} for the root
@@ -76,36 +80,42 @@ public sealed interface CommitOperation {
     static List<Add> ofFolder(Path folder, String pathInRepo, Patterns patterns) throws IOException {
         String prefix = pathInRepo.replaceFirst("^(\\./)+", "").replaceFirst("/+$", "");
         String before = prefix.isEmpty() || prefix.equals(".") ? "" : prefix + "/";
-        try (Stream<Path> files = Files.walk(folder, FileVisitOption.FOLLOW_LINKS)) {
-            Map<String, Path> found = new TreeMap<>();
-            files.filter(Files::isRegularFile)
-                    .forEach(file -> found.put(
-                            folder.relativize(file)
-                                    .toString()
-                                    .replace(folder.getFileSystem().getSeparator(), "/"),
-                            file));
-            return found.entrySet().stream()
-                    .filter(file -> !isPrivate(file.getKey()) && patterns.test(file.getKey()))
-                    .map(file -> new Add(before + file.getKey(), file.getValue()))
-                    .toList();
-        } catch (UncheckedIOException e) {
-            throw e.getCause();
-        }
+        Map<String, Path> found = new TreeMap<>();
+        Files.walkFileTree(folder, Set.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE, new SimpleFileVisitor<>() {
+            @Override
+            public FileVisitResult preVisitDirectory(Path directory, BasicFileAttributes attributes) {
+                return !directory.equals(folder) && isPrivate(directory)
+                        ? FileVisitResult.SKIP_SUBTREE
+                        : FileVisitResult.CONTINUE;
+            }
+
+            @Override
+            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+                if (attributes.isRegularFile() && !isPrivate(file)) {
+                    String separator = folder.getFileSystem().getSeparator();
+                    found.put(folder.relativize(file).toString().replace(separator, "/"), file);
+                }
+                return FileVisitResult.CONTINUE;
+            }
+        });
+        return found.entrySet().stream()
+                .filter(file -> patterns.test(file.getKey()))
+                .map(file -> new Add(before + file.getKey(), file.getValue()))
+                .toList();
     }
 
-    private static boolean isPrivate(String path) {
-        String slashed = "/" + path.toLowerCase(Locale.ROOT);
-        return slashed.contains("/.git/") || slashed.contains("/.cache/huggingface/");
+    private static boolean isPrivate(Path file) {
+        return FORBIDDEN.contains(String.valueOf(file.getFileName()).toLowerCase(Locale.ROOT));
     }
 
     private static String normalized(String path) {
-        String bare = RepoPaths.requireSafe(path.replaceFirst("^(\\./)+", "").replaceFirst("^/+", ""));
+        String bare = path.replaceFirst("^(\\./)+", "").replaceFirst("^/+", "");
         for (String segment : bare.split("/", -1)) {
-            if (Set.of(".git", ".cache").contains(segment.toLowerCase(Locale.ROOT))) {
+            if (FORBIDDEN.contains(segment.toLowerCase(Locale.ROOT))) {
                 throw new IllegalArgumentException(
                         "'" + path + "' cannot be committed: the Hub takes nothing below a folder '" + segment + "'");
             }
         }
-        return bare;
+        return RepoPaths.requireSafe(bare);
     }
 }

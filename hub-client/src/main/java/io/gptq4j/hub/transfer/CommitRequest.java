@@ -36,6 +36,9 @@ public record CommitRequest(
         if (summary.isBlank()) {
             throw new IllegalArgumentException("A commit needs a message");
         }
+        if (workers < 1) {
+            throw new IllegalArgumentException("At least 1 worker is needed, not " + workers);
+        }
         operations = List.copyOf(operations);
         Set<String> paths = new HashSet<>();
         for (CommitOperation operation : operations) {

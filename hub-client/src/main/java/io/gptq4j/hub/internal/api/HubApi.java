@@ -28,6 +28,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -143,6 +144,25 @@ public final class HubApi {
                 .build();
         return Answers.refs(http.json(HubRequest.get("list the refs of " + repo, url)));
     }
+
+    /** The newest commits of a revision, newest first. */
+    public List<Commit> commits(Repo repo, Revision revision) throws IOException {
+        String action = "list the commits of " + repo + " at revision '" + revision + "'";
+        List<Commit> commits = new ArrayList<>();
+        for (JsonNode commit : http.json(HubRequest.get(action, endpoint.api(repo, "commits", revision.name())))) {
+            commits.add(
+                    new Commit(commit.path("id").asText(), commit.path("title").asText()));
+        }
+        return commits;
+    }
+
+    /**
+     * A commit in a list.
+     *
+     * @param hash its hash
+     * @param title the first line of its message
+     */
+    public record Commit(String hash, String title) {}
 
     /** Repositories that fit, best first as the Hub sees it. */
     public List<RepoInfo> search(SearchQuery query) throws IOException {
@@ -323,8 +343,12 @@ public final class HubApi {
     private List<JsonNode> pages(String action, HttpUrl first, int most) throws IOException {
         List<JsonNode> elements = new ArrayList<>();
         @Nullable HttpUrl next = first;
+        Set<HttpUrl> seen = new HashSet<>();
         while (next != null && elements.size() < most) {
             HttpUrl url = next;
+            if (!seen.add(url)) {
+                throw new HubException("Cannot " + action + ": its pages name each other as the next, without an end");
+            }
             HubRequest request = HubRequest.get(action, url);
             next = http.retry()
                     .<Optional<HttpUrl>>run(() -> {
@@ -332,8 +356,11 @@ public final class HubApi {
                             List<JsonNode> page = new ArrayList<>();
                             HubHttp.json(request, response).forEach(page::add);
                             elements.addAll(page);
-                            Matcher link = NEXT_PAGE.matcher(response.header("Link", ""));
-                            return Optional.ofNullable(link.find() ? url.resolve(link.group(1)) : null);
+                            return response.headers("Link").stream()
+                                    .map(NEXT_PAGE::matcher)
+                                    .filter(Matcher::find)
+                                    .findFirst()
+                                    .map(link -> url.resolve(link.group(1)));
                         }
                     })
                     .map(endpoint::rewritten)

@@ -27,7 +27,8 @@ import org.slf4j.LoggerFactory;
 public final class FileLocks {
     private static final Logger LOG = LoggerFactory.getLogger(FileLocks.class);
     private static final long POLL_MILLIS = 100;
-    private static final int POLLS_PER_MESSAGE = 100;
+    private static final int POLLS_BEFORE_FIRST = 20;
+    private static final int POLLS_PER_MESSAGE = 600;
 
     private final Map<Path, ReentrantLock> threads = new ConcurrentHashMap<>();
 
@@ -90,8 +91,8 @@ public final class FileLocks {
         boolean locked = false;
         try {
             for (int polls = 0; !tryLock(channel); polls++) {
-                if (polls % POLLS_PER_MESSAGE == 0) {
-                    LOG.info("Waiting for another download that holds {}", lockFile);
+                if (polls % POLLS_PER_MESSAGE == POLLS_BEFORE_FIRST) {
+                    LOG.warn("Waiting for another download that holds {}", lockFile);
                 }
                 TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
             }

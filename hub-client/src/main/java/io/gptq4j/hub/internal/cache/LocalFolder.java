@@ -44,8 +44,15 @@ public final class LocalFolder {
      */
     public record Note(String commit, String etag) {}
 
-    /** The file itself. */
+    /**
+     * The file itself.
+     *
+     * @throws IllegalArgumentException if it would lie among our own notes
+     */
     public Path file(String path) {
+        if (path.toLowerCase(Locale.ROOT).replace('\\', '/').startsWith(".cache/huggingface/")) {
+            throw new IllegalArgumentException("the notes about the folder's files are there");
+        }
         return folder.resolve(RepoPaths.requireSafe(path));
     }
 

@@ -40,6 +40,22 @@ record CachePlace(RepoCache cache, FileLocks locks) implements Place {
     }
 
     @Override
+    public void confirm(String commit, RepoFile file) {}
+
+    @Override
+    public Optional<Path> anyhow(Revision revision, String path) {
+        return commitOf(revision).map(commit -> location(commit, path)).filter(Files::isRegularFile);
+    }
+
+    @Override
+    public long lacking(RepoFile file, long segmentSize) throws IOException {
+        Path blob = cache.blob(file.etag());
+        return Files.isRegularFile(blob) && Files.size(blob) == file.size()
+                ? 0
+                : file.size() - PartialFile.left(cache.partial(file.etag()), file.size(), segmentSize);
+    }
+
+    @Override
     public void bring(String commit, RepoFile file, boolean force, Transfer transfer) throws IOException {
         cache.create();
         String etag = file.etag();
@@ -58,7 +74,7 @@ record CachePlace(RepoCache cache, FileLocks locks) implements Place {
                 AtomicFiles.rename(partial, blob);
             } finally {
                 if (!lease.isExclusive()) {
-                    Files.deleteIfExists(partial); // nobody could find it again
+                    PartialFile.delete(partial); // nobody could find it again
                 }
             }
             cache.point(commit, file.path(), etag, true);

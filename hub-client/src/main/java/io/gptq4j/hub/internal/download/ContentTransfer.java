@@ -98,12 +98,18 @@ final class ContentTransfer {
 
     /** Fetches a file of one segment; gives its hash, or the etag itself if that is no hash. */
     private String fetchOne(PartialFile partial, Optional<ContentHash> hash) throws IOException {
-        receiver(partial).fetch(0, bytes -> {});
+        SegmentReceiver receiver = receiver(partial);
+        receiver.fetch(0, receiver.buffer(), bytes -> {});
+        return hashOf(partial, hash);
+    }
+
+    /** The hash of a complete file, or the etag itself if that is no hash. */
+    private String hashOf(PartialFile partial, Optional<ContentHash> hash) throws IOException {
         if (hash.isEmpty()) {
             return etag;
         }
-        hash.get().update(partial.channel(), 0, content.size(), ByteBuffer.allocateDirect((int)
-                Math.min(HASH_BUFFER, content.size())));
+        ByteBuffer buffer = ByteBuffer.allocateDirect((int) Math.min(HASH_BUFFER, content.size()));
+        hash.get().update(partial.channel(), 0, content.size(), buffer);
         return hash.get().hex();
     }
 
@@ -120,10 +126,14 @@ final class ContentTransfer {
             try {
                 new ParallelSegments(partial, receiver, tuning, extraConnections, threads).fetch();
             } catch (RangesIgnoredException e) {
-                LOG.info(
-                        "{} does not heed ranges; fetching the whole",
-                        content.request().url().host());
+                LOG.info("Ranges of '{}' are not to be had; fetching the whole", path);
+                abandoned = true; // what is hashed so far is about to be emptied
+                partial.wake();
+                await(hashing);
+                await(flushing);
+                abandoned = false;
                 receiver.fetchWhole();
+                return hashOf(partial, ContentHash.matching(etag, content.size()));
             }
             String found = await(hashing);
             await(flushing);
@@ -144,7 +154,7 @@ final class ContentTransfer {
         long hashed = 0;
         while (hashed < content.size() && !abandoned) {
             long prefix = partial.prefix();
-            if (prefix <= hashed) { // less than before where the whole had to be fetched anew
+            if (prefix == hashed) {
                 partial.awaitPrefixBeyond(hashed);
             } else {
                 hash.update(channel, hashed, prefix - hashed, buffer);
@@ -177,6 +187,9 @@ final class ContentTransfer {
         } catch (ExecutionException e) {
             if (e.getCause() instanceof IOException io) {
                 throw io;
+            }
+            if (e.getCause() instanceof Error error) {
+                throw error;
             }
             throw new IllegalStateException("A download failed unexpectedly", e.getCause());
         }

@@ -83,12 +83,12 @@ public final class Downloads {
             throws IOException {
         RepoPaths.requireSafe(path);
         Place place = place(repo, localDir);
+        requireUsable(place, "any", path);
         if (!force && revision.isCommitHash() && place.hasNamed(revision.name(), path)) {
             return place.location(revision.name(), path);
         }
         if (localOnly) {
-            return cached(place, revision, path)
-                    .orElseThrow(() -> notHere("'" + path + "' of " + repo, revision, null));
+            return place.anyhow(revision, path).orElseThrow(() -> notHere("'" + path + "' of " + repo, revision, null));
         }
         FileMetadata metadata;
         try {
@@ -96,7 +96,7 @@ public final class Downloads {
         } catch (EntryNotFoundException | RevisionNotFoundException e) {
             throw e;
         } catch (HubException e) {
-            Optional<Path> cached = force ? Optional.empty() : cached(place, revision, path);
+            Optional<Path> cached = force ? Optional.empty() : place.anyhow(revision, path);
             if (cached.isPresent()) {
                 if (!(e instanceof OfflineException)) {
                     LOG.warn("{}; taking the file that is on this disk, {}", e.getMessage(), cached.get());
@@ -114,9 +114,10 @@ public final class Downloads {
         RepoFile file = metadata.file();
         String commit = metadata.commit();
         if (force || !place.has(commit, file)) {
-            listener.planned(1, file.size());
-            requireSpace(place.folder(commit), file.size());
+            announce(place, commit, List.of(file), force);
             fetch(repo, commit, file, place, force, metadata.store());
+        } else {
+            place.confirm(commit, file);
         }
         place.writeRef(revision, commit);
         return place.location(commit, path);
@@ -131,15 +132,14 @@ public final class Downloads {
         }
         List<RepoFile> wanted = listing.files();
         List<RepoFile> missing = new ArrayList<>();
-        long bytes = 0;
         for (RepoFile file : wanted) {
             if (request.force() || !place.has(listing.commit(), file)) {
                 missing.add(file);
-                bytes += file.size();
+            } else {
+                place.confirm(listing.commit(), file);
             }
         }
-        listener.planned(missing.size(), bytes);
-        requireSpace(place.folder(listing.commit()), bytes);
+        announce(place, listing.commit(), missing, request.force());
         new Workers("download", request.workers(), http::cancelAll)
                 .run(missing, file -> fetch(request.repo(), listing.commit(), file, place, request.force(), null));
         if (Files.isDirectory(place.folder(listing.commit()))) { // a ref to nothing would count as damage
@@ -157,7 +157,7 @@ public final class Downloads {
         }
         List<RepoFile> missing = new ArrayList<>();
         for (RepoFile file : listing.files()) {
-            if (request.force() || !place.has(listing.commit(), file)) {
+            if (request.force() || !(place.has(listing.commit(), file) || lacking(place, file) == 0)) {
                 missing.add(file);
             }
         }
@@ -257,12 +257,6 @@ public final class Downloads {
         }
     }
 
-    private static Optional<Path> cached(Place place, Revision revision, String path) {
-        return place.commitOf(revision)
-                .map(commit -> place.location(commit, path))
-                .filter(Files::isRegularFile);
-    }
-
     private static LocalEntryNotFoundException notHere(String what, Revision revision, @Nullable HubException cause) {
         return new LocalEntryNotFoundException(
                 "Cannot find " + what + " at revision '" + revision + "' on this disk, and "
@@ -297,7 +291,7 @@ public final class Downloads {
         HttpUrl resolve = http.endpoint().resolve(repo, new Revision(commit), file.path());
         place.bring(commit, file, force, partial -> {
             if (force) {
-                Files.deleteIfExists(partial);
+                PartialFile.delete(partial);
             }
             if (file.size() == 0) {
                 Files.write(partial, new byte[0]);
@@ -330,14 +324,41 @@ public final class Downloads {
         return known;
     }
 
-    private static void requireSpace(Path folder, long bytes) throws IOException {
+    /** Refuses a path that cannot be, or must not be, a file of that place. */
+    private static void requireUsable(Place place, String commit, String path) throws HubException {
+        try {
+            place.location(commit, path);
+        } catch (IllegalArgumentException e) { // InvalidPathException, too
+            throw new HubException("Cannot put '" + path + "' on this disk: " + e.getMessage(), e);
+        }
+    }
+
+    private long lacking(Place place, RepoFile file) throws IOException {
+        return file.size() == 0 ? 0 : place.lacking(file, tuning.segmentOf(file.size()));
+    }
+
+    /** Says what is going to be transferred, and refuses what this disk cannot hold. */
+    private void announce(Place place, String commit, List<RepoFile> missing, boolean force) throws IOException {
+        int files = 0;
+        long bytes = 0;
+        long space = 0;
+        for (RepoFile file : missing) {
+            long lacking = force ? file.size() : lacking(place, file);
+            if (lacking > 0) {
+                files++;
+                bytes = Math.addExact(bytes, file.size());
+                space = Math.addExact(space, lacking);
+            }
+        }
+        listener.planned(files, bytes);
+        Path folder = place.folder(commit);
         Path existing = folder.toAbsolutePath();
         while (!Files.exists(existing) && existing.getParent() != null) {
             existing = existing.getParent();
         }
         long free = Files.getFileStore(existing).getUsableSpace();
-        if (free > 0 && free < bytes) {
-            throw new IOException("Too little space for the download into " + folder + ": it needs " + bytes
+        if (free > 0 && free < space) {
+            throw new IOException("Too little space for the download into " + folder + ": it needs " + space
                     + " bytes, " + free + " are free; free some, or choose another disk (HF_HOME or --local-dir)");
         }
     }

@@ -2,6 +2,7 @@ package io.gptq4j.hub.internal.download;
 
 import io.gptq4j.hub.error.EntryNotFoundException;
 import io.gptq4j.hub.error.HubException;
+import io.gptq4j.hub.error.HubHttpException;
 import io.gptq4j.hub.internal.api.HubApi;
 import io.gptq4j.hub.internal.http.HubHttp;
 import io.gptq4j.hub.internal.http.HubRequest;
@@ -13,10 +14,13 @@ import io.gptq4j.hub.repo.RepoPaths;
 import io.gptq4j.hub.repo.Revision;
 import java.io.IOException;
 import java.util.List;
-import java.util.Optional;
+import java.util.Locale;
+import java.util.regex.Pattern;
 import okhttp3.HttpUrl;
 import okhttp3.Response;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What a HEAD of a file tells: {@code X-Repo-Commit}, {@code X-Linked-ETag} or {@code ETag}, {@code X-Linked-Size} or
@@ -27,6 +31,9 @@ import org.jspecify.annotations.Nullable;
  * @param store where the content is, if not at the Hub's own address of the file
  */
 record FileMetadata(String commit, RepoFile file, @Nullable HttpUrl store) {
+    private static final Logger LOG = LoggerFactory.getLogger(FileMetadata.class);
+    private static final Pattern HASH = Pattern.compile("[0-9a-f]{40}|[0-9a-f]{64}");
+
     /** Hears that a commit, which the answer names, has no such file. */
     @FunctionalInterface
     interface Absence {
@@ -69,7 +76,8 @@ record FileMetadata(String commit, RepoFile file, @Nullable HttpUrl store) {
             long size = size(response, redirected);
             String known =
                     said != null ? said : revision.isCommitHash() ? revision.name() : api.commitOf(repo, revision);
-            RepoFile file = etag.isEmpty() || size < 0 ? asked(api, repo, known, path, request) : of(path, size, etag);
+            boolean complete = size >= 0 && HASH.matcher(etag).matches();
+            RepoFile file = complete ? of(path, size, etag) : asked(api, repo, known, path, size, etag, request);
             return new FileMetadata(known, file, resolve.equals(store) ? null : store);
         }
     }
@@ -79,26 +87,41 @@ record FileMetadata(String commit, RepoFile file, @Nullable HttpUrl store) {
         return new RepoFile(path, size, etag, etag.length() == 64 ? etag : null, null);
     }
 
-    private static RepoFile asked(HubApi api, Repo repo, String commit, String path, HubRequest request)
+    /** What the API says, where a mirror leaves out what proves the content; without an API, what there is. */
+    private static RepoFile asked(
+            HubApi api, Repo repo, String commit, String path, long size, String etag, HubRequest request)
             throws IOException {
-        List<RepoEntry> entries = api.pathsInfo(repo, new Revision(commit), List.of(path));
-        Optional<RepoFile> file = entries.stream()
-                .filter(RepoFile.class::isInstance)
-                .map(RepoFile.class::cast)
-                .filter(entry -> entry.path().equals(path))
-                .findFirst();
-        if (file.isEmpty()) {
+        try {
+            for (RepoEntry entry : api.pathsInfo(repo, new Revision(commit), List.of(path))) {
+                if (entry instanceof RepoFile file && file.path().equals(path)) {
+                    return file;
+                }
+            }
+        } catch (HubHttpException e) {
+            if (size < 0 || etag.isEmpty()) {
+                throw e;
+            }
+        }
+        HttpUrl url = request.url();
+        if (size < 0 || etag.isEmpty()) {
             throw new EntryNotFoundException("Cannot " + request.action() + ": "
-                    + request.url().newBuilder().query(null).build()
+                    + url.newBuilder().query(null).build()
                     + " answered without ETag or Content-Length, and the API knows no such file");
         }
-        return file.get();
+        LOG.warn("{} names no hash of '{}', so its content cannot be checked", url.host(), path);
+        return of(path, size, etag);
     }
 
     private static String etag(Response response) throws HubException {
         String etag = response.header("X-Linked-ETag", response.header("ETag", ""));
         String bare = etag.replaceFirst("^W/", "").replaceAll("^\"|\"$", "");
-        return bare.isEmpty() ? "" : named(response, "ETag", bare);
+        if (bare.isEmpty()) {
+            return "";
+        }
+        return named(
+                response,
+                "ETag",
+                HASH.matcher(bare.toLowerCase(Locale.ROOT)).matches() ? bare.toLowerCase(Locale.ROOT) : bare);
     }
 
     private static String named(Response response, String header, String value) throws HubException {

@@ -41,26 +41,42 @@ record LocalPlace(Path directory, LocalFolder folder, RepoCache cache, FileLocks
     }
 
     @Override
+    public Optional<Path> anyhow(Revision revision, String path) {
+        return Optional.of(folder.file(path)).filter(Files::isRegularFile);
+    }
+
+    @Override
     public boolean has(String commit, RepoFile file) throws IOException {
         Path location = folder.file(file.path());
         if (!Files.isRegularFile(location) || Files.size(location) != file.size()) {
             return false;
         }
-        Optional<LocalFolder.Note> note = folder.read(file.path());
-        if (note.isPresent() && note.get().etag().equals(file.etag())) {
-            if (!note.get().commit().equals(commit)) {
-                folder.write(file.path(), commit, file.etag());
-            }
+        if (isNoted(file)) {
             return true;
         }
         // Edited, or put there by somebody else: the content decides.
         Optional<ContentHash> hash = ContentHash.matching(file.etag(), file.size());
-        if (hash.isEmpty() || !hash.get().of(location).equals(file.etag())) {
-            return false;
+        return hash.isPresent() && hash.get().of(location).equals(file.etag());
+    }
+
+    private boolean isNoted(RepoFile file) {
+        return folder.read(file.path())
+                .filter(note -> note.etag().equals(file.etag()))
+                .isPresent();
+    }
+
+    @Override
+    public void confirm(String commit, RepoFile file) throws IOException {
+        Optional<LocalFolder.Note> note = folder.read(file.path());
+        if (note.isEmpty() || !note.get().equals(new LocalFolder.Note(commit, file.etag()))) {
+            folder.create();
+            folder.write(file.path(), commit, file.etag());
         }
-        folder.create();
-        folder.write(file.path(), commit, file.etag());
-        return true;
+    }
+
+    @Override
+    public long lacking(RepoFile file, long segmentSize) throws IOException {
+        return file.size() - PartialFile.left(folder.partial(file.path(), file.etag()), file.size(), segmentSize);
     }
 
     @Override
@@ -69,6 +85,7 @@ record LocalPlace(Path directory, LocalFolder folder, RepoCache cache, FileLocks
         Path target = folder.file(file.path());
         try (FileLocks.Lease lease = locks.acquire(folder.lock(file.path()))) {
             if (!force && has(commit, file)) {
+                confirm(commit, file);
                 return;
             }
             Files.createDirectories(Optional.ofNullable(target.getParent()).orElse(directory));
@@ -78,6 +95,7 @@ record LocalPlace(Path directory, LocalFolder folder, RepoCache cache, FileLocks
             Path blob = cache.blob(file.etag());
             try {
                 if (!force && Files.isRegularFile(blob) && Files.size(blob) == file.size()) {
+                    PartialFile.delete(partial);
                     Files.copy(blob, partial, StandardCopyOption.REPLACE_EXISTING);
                     try (FileChannel channel = FileChannel.open(partial, StandardOpenOption.WRITE)) {
                         channel.force(true);
@@ -88,7 +106,7 @@ record LocalPlace(Path directory, LocalFolder folder, RepoCache cache, FileLocks
                 AtomicFiles.rename(partial, target);
             } finally {
                 if (!lease.isExclusive()) {
-                    Files.deleteIfExists(partial);
+                    PartialFile.delete(partial);
                 }
             }
             folder.write(file.path(), commit, file.etag());

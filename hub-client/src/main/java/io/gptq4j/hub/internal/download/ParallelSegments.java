@@ -2,6 +2,7 @@ package io.gptq4j.hub.internal.download;
 
 import io.gptq4j.hub.internal.download.SegmentReceiver.RangesIgnoredException;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
@@ -70,10 +71,11 @@ final class ParallelSegments {
 
     private void work(boolean first) throws IOException {
         try {
+            ByteBuffer buffer = receiver.buffer();
             int segment = next.getAndIncrement();
             while (segment < partial.segments() && !receiver.isStopped()) {
                 if (!partial.isComplete(segment)) {
-                    receiver.fetch(segment, bytes -> {
+                    receiver.fetch(segment, buffer, bytes -> {
                         received.addAndGet(bytes);
                         if (first) {
                             growIfSlow();

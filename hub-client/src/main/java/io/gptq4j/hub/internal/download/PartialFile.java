@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
@@ -88,6 +89,30 @@ final class PartialFile implements Closeable {
             channel.close();
             throw e;
         }
+    }
+
+    /** Bytes that an earlier process left, without opening them for writing. */
+    static long left(Path file, long size, long segmentSize) throws IOException {
+        if (!Files.isRegularFile(file)) {
+            return 0;
+        }
+        if (size <= segmentSize) {
+            return Math.min(size, Files.size(file));
+        }
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
+                FileChannel counts = FileChannel.open(countsFile(file), StandardOpenOption.READ)) {
+            long[] found = new long[Math.toIntExact((size + segmentSize - 1) / segmentSize)];
+            PartialFile partial = new PartialFile(file, null, size, segmentSize, found, channel, null);
+            return partial.readCounts(counts) ? partial.total() : 0;
+        } catch (NoSuchFileException e) {
+            return 0;
+        }
+    }
+
+    /** Removes what an attempt left that nobody will go on with. */
+    static void delete(Path file) throws IOException {
+        Files.deleteIfExists(file);
+        Files.deleteIfExists(countsFile(file));
     }
 
     /** Where the counts of a file of several segments are. */
@@ -174,6 +199,7 @@ final class PartialFile implements Closeable {
         Arrays.fill(counts, 0);
         total = 0;
         firstGap = 0;
+        ended = false;
         if (countsChannel != null) {
             countsChannel.truncate(0);
             writeLong(countsChannel, 0, MAGIC);

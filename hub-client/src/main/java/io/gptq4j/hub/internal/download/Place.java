@@ -21,8 +21,21 @@ interface Place {
     /** Whether the file is there as of that commit, by name only: nothing else is known of it. */
     boolean hasNamed(String commit, String path);
 
-    /** Whether the file is there with the right content; no request is made to find out. */
+    /** A file that is here under the name, whatever is known of it; for when the Hub cannot be asked. */
+    Optional<Path> anyhow(Revision revision, String path);
+
+    /** Whether the file is there with the right content; neither a request is made nor the disk changed to find out. */
     boolean has(String commit, RepoFile file) throws IOException;
+
+    /** Notes that a file {@linkplain #has is there} as of that commit. */
+    void confirm(String commit, RepoFile file) throws IOException;
+
+    /**
+     * Bytes that are missing on this disk to have the file: none if its content is here under another name.
+     *
+     * @param segmentSize how the transfer divides a file of this size
+     */
+    long lacking(RepoFile file, long segmentSize) throws IOException;
 
     /** Fills a file from what is on this disk or, if need be, by the transfer, and gives it its name. */
     void bring(String commit, RepoFile file, boolean force, Transfer transfer) throws IOException;

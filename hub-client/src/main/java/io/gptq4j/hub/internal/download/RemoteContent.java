@@ -152,6 +152,11 @@ public final class RemoteContent {
             }
             return new Part(response, response.body().source(), from, true);
         }
+        long length = response.body().contentLength();
+        if (!encoded && length > size) {
+            throw new HubException("Cannot " + request.action() + ": " + size + " bytes were announced, the store has "
+                    + length + "; is this file another one there?");
+        }
         if (!encoded) {
             return new Part(response, response.body().source(), 0, false);
         }

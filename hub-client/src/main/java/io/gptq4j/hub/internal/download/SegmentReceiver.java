@@ -55,14 +55,18 @@ final class SegmentReceiver {
         void of(long bytes);
     }
 
+    /** A buffer for {@link #fetch}, one for each thread. */
+    ByteBuffer buffer() {
+        return ByteBuffer.allocateDirect((int) Math.min(BUFFER, content.size()));
+    }
+
     /** Fetches what one segment still lacks, over as many connections one after the other as it takes. */
-    void fetch(int segment, Arrival arrival) throws IOException {
+    void fetch(int segment, ByteBuffer buffer, Arrival arrival) throws IOException {
         Retry.Budget budget = retry.budget();
-        ByteBuffer buffer = ByteBuffer.allocateDirect((int) Math.min(BUFFER, content.size()));
         boolean begunAnew = false;
+        long most = partial.count(segment);
         while (!partial.isComplete(segment) && !stopped) {
-            long before = partial.count(segment);
-            long from = partial.start(segment) + before;
+            long from = partial.start(segment) + partial.count(segment);
             try (RemoteContent.Part part = content.open(from, partial.end(segment))) {
                 if (part.offset() != from || (!part.isRange() && partial.segments() > 1)) {
                     restart();
@@ -70,7 +74,11 @@ final class SegmentReceiver {
                 receive(part, segment, buffer, arrival);
             } catch (HubException e) {
                 if (!RemoteContent.isBeyondEnd(e)) {
-                    progress(budget, segment, before);
+                    // Only what is news counts: a server that sends the same over and over would be asked for ever.
+                    if (partial.count(segment) > most) {
+                        most = partial.count(segment);
+                        budget.progressed();
+                    }
                     budget.failed(e);
                 } else if (begunAnew) {
                     throw changed(e); // it is the store that is short, so beginning again would never end
@@ -88,7 +96,7 @@ final class SegmentReceiver {
     /** Fetches the file as one, from its beginning, until it is there. */
     void fetchWhole() throws IOException {
         Retry.Budget budget = retry.budget();
-        ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER);
+        ByteBuffer buffer = buffer();
         while (partial.total() < content.size()) {
             listener.progressed(path, -partial.total());
             partial.reset();
@@ -99,12 +107,6 @@ final class SegmentReceiver {
             } catch (HubException e) {
                 budget.failed(e);
             }
-        }
-    }
-
-    private void progress(Retry.Budget budget, int segment, long before) {
-        if (partial.count(segment) > before) {
-            budget.progressed();
         }
     }
 

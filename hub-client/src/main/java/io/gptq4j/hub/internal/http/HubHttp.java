@@ -25,8 +25,10 @@ import java.util.function.Predicate;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManager;
 import javax.net.ssl.X509TrustManager;
+import okhttp3.Call;
 import okhttp3.ConnectionPool;
 import okhttp3.Dispatcher;
+import okhttp3.EventListener;
 import okhttp3.HttpUrl;
 import okhttp3.OkHttpClient;
 import okhttp3.Protocol;
@@ -52,12 +54,17 @@ public final class HubHttp implements Closeable {
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
     private static final int MOST_REDIRECTS = 20;
     private static final int MOST_IDLE = 32;
+    /** A listing's page has some hundred kilobytes. */
+    private static final long MOST_JSON = 64L << 20;
 
     private final HubConfig config;
     private final Endpoint endpoint;
     private final Retry retry;
     private final EnvProxySelector proxies;
     private final Dispatcher dispatcher = new Dispatcher();
+    /** Calls whose answers are not read to the end; the dispatcher forgets them as soon as the headers are there. */
+    private final Set<Call> open = ConcurrentHashMap.newKeySet();
+
     private final Map<Patience, OkHttpClient> clients = new EnumMap<>(Patience.class);
     private final Set<String> warnedTopics = ConcurrentHashMap.newKeySet();
 
@@ -73,6 +80,22 @@ public final class HubHttp implements Closeable {
         proxies = new EnvProxySelector(config.proxies(), ProxySelector.getDefault());
         OkHttpClient.Builder builder = new OkHttpClient.Builder()
                 .dispatcher(dispatcher)
+                .eventListener(new EventListener() {
+                    @Override
+                    public void callStart(Call call) {
+                        open.add(call);
+                    }
+
+                    @Override
+                    public void callEnd(Call call) {
+                        open.remove(call);
+                    }
+
+                    @Override
+                    public void callFailed(Call call, IOException failure) {
+                        open.remove(call);
+                    }
+                })
                 .connectionPool(new ConnectionPool(MOST_IDLE, 5, TimeUnit.MINUTES))
                 .socketFactory(new BufferedSockets())
                 .connectTimeout(CONNECT_TIMEOUT)
@@ -158,6 +181,10 @@ public final class HubHttp implements Closeable {
     public static JsonNode json(HubRequest request, Response response) throws IOException {
         String text;
         try {
+            if (response.body().source().request(MOST_JSON)) {
+                throw new HubException("Cannot " + request.action() + ": the answer of " + request.shownUrl()
+                        + " is longer than " + MOST_JSON + " bytes");
+            }
             text = response.body().string();
         } catch (IOException broken) {
             throw Failures.of(request, broken);
@@ -191,6 +218,9 @@ public final class HubHttp implements Closeable {
                         + " redirects to something that is no web address");
             }
             HttpUrl next = endpoint.rewritten(target);
+            if (next.equals(current.url())) {
+                next = target; // a mirror that sends us to the Hub itself means it
+            }
             // A store that asked for no token is not given one because it redirects back.
             boolean withToken = current.withToken() && endpoint.isHub(next);
             current = current.at(next, withToken);
@@ -225,7 +255,7 @@ public final class HubHttp implements Closeable {
 
     /** Breaks all calls off; for the end of an interrupted command. */
     public void cancelAll() {
-        dispatcher.cancelAll();
+        open.forEach(Call::cancel);
     }
 
     @Override

@@ -15,7 +15,8 @@ import org.slf4j.LoggerFactory;
  */
 public final class Retry {
     private static final Logger LOG = LoggerFactory.getLogger(Retry.class);
-    private static final Set<Integer> STATUSES = Set.of(408, 429, 500, 502, 503, 504);
+    private static final Set<Integer> FINAL_5XX = Set.of(501, 505, 507, 510, 511);
+    private static final Duration WORTH_A_WORD = Duration.ofSeconds(4);
     private static final int MORE_ATTEMPTS = 5;
     private static final Duration LONGEST_OWN_WAIT = Duration.ofSeconds(8);
     /** The Hub's windows last five minutes; who asks for much more means "not today". */
@@ -55,7 +56,8 @@ public final class Retry {
     /** Whether the same request may end otherwise the next time. */
     public static boolean isTransient(HubException failure) {
         if (failure instanceof HubHttpException http) {
-            return STATUSES.contains(http.status());
+            int status = http.status();
+            return status == 408 || status == 429 || (status >= 500 && !FINAL_5XX.contains(status));
         }
         return failure instanceof HubNetworkException network && !network.isPermanent();
     }
@@ -92,12 +94,13 @@ public final class Retry {
                 throw failure;
             }
             failures++;
-            LOG.info(
-                    "{}; trying again in {} s ({} of {})",
-                    failure.getMessage(),
-                    wait.toSeconds(),
-                    failures,
-                    MORE_ATTEMPTS);
+            String message = failure.getMessage() + "; trying again in " + wait.toSeconds() + " s (" + failures + " of "
+                    + MORE_ATTEMPTS + ")";
+            if (wait.compareTo(WORTH_A_WORD) < 0) {
+                LOG.info(message);
+            } else {
+                LOG.warn(message); // nobody likes to wait without knowing what for
+            }
             waiter.await(wait);
         }
     }

@@ -81,6 +81,9 @@ public final class Workers {
             if (e.getCause() instanceof RuntimeException runtime) {
                 throw runtime;
             }
+            if (e.getCause() instanceof Error error) {
+                throw error;
+            }
             throw new IllegalStateException("A " + name + " failed unexpectedly", e.getCause());
         } catch (CancellationException e) {
             throw new IllegalStateException("Nobody cancels a " + name, e);

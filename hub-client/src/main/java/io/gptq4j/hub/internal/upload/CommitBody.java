@@ -100,14 +100,33 @@ final class CommitBody extends RequestBody {
 
     private static void write(LocalContent content, BufferedSink sink) throws IOException {
         long sent = 0;
-        try (InputStream in = Files.newInputStream(content.source())) {
-            for (byte[] piece = in.readNBytes(PIECE); piece.length > 0; piece = in.readNBytes(PIECE)) {
+        try (InputStream in = open(content)) {
+            for (byte[] piece = read(content, in);
+                    piece.length > 0 && sent <= content.size();
+                    piece = read(content, in)) {
                 sink.write(Base64.getEncoder().encode(piece));
                 sent += piece.length;
             }
         }
         if (sent != content.size()) {
             throw new HubException(content.source() + " has changed while it was uploaded; upload it again");
+        }
+    }
+
+    /** A failure of this disk must not pass for one of the network, which would be tried again. */
+    private static InputStream open(LocalContent content) throws HubException {
+        try {
+            return Files.newInputStream(content.source());
+        } catch (IOException e) {
+            throw new HubException("Cannot read " + content.source() + ": " + e, e);
+        }
+    }
+
+    private static byte[] read(LocalContent content, InputStream in) throws HubException {
+        try {
+            return in.readNBytes(PIECE);
+        } catch (IOException e) {
+            throw new HubException("Cannot read " + content.source() + ": " + e, e);
         }
     }
 }

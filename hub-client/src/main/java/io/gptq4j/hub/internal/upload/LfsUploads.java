@@ -143,7 +143,7 @@ final class LfsUploads {
         Action action = first;
         for (int renewals = 0; ; renewals++) {
             try {
-                send(content, action);
+                send(content, action, renewals > 0);
                 break;
             } catch (HubHttpException e) {
                 if (!EXPIRED.contains(e.status()) || renewals == RENEWALS) {
@@ -161,10 +161,10 @@ final class LfsUploads {
         listener.finished(content.path());
     }
 
-    private void send(LocalContent content, Action action) throws IOException {
+    private void send(LocalContent content, Action action, boolean renewed) throws IOException {
         Optional<Multipart> multipart = multipart(content, action.upload());
         if (multipart.isPresent()) {
-            sendParts(content, multipart.get());
+            sendParts(content, multipart.get(), renewed);
         } else {
             HubRequest request = put(content, href(action.upload()), 0, content.size());
             for (Map.Entry<String, JsonNode> header :
@@ -209,12 +209,16 @@ final class LfsUploads {
         return Optional.of(multipart);
     }
 
-    /** Sends all parts, or goes on with an upload that an earlier process left. */
-    private void sendParts(LocalContent content, Multipart fresh) throws IOException {
+    /**
+     * Sends all parts, or goes on with an upload that an earlier process left.
+     *
+     * @param renewed whether the addresses known so far were refused just now
+     */
+    private void sendParts(LocalContent content, Multipart fresh, boolean renewed) throws IOException {
         Optional<Multipart> earlier = records.read(record(), content.sha256(), content.size());
         if (earlier.isPresent() && earlier.get().isSameUpload(fresh)) {
             sendRest(content, fresh.having(earlier.get().etags()));
-        } else if (earlier.isEmpty() || !resume(content, earlier.get())) {
+        } else if (renewed || earlier.isEmpty() || !resume(content, earlier.get())) {
             sendRest(content, fresh);
         }
     }
@@ -286,15 +290,17 @@ final class LfsUploads {
                 .etags()
                 .forEach((number, etag) ->
                         parts.addObject().put("partNumber", number).put("etag", etag));
-        http.callPatiently(HubRequest.send(
-                                "POST",
-                                "complete the upload of '" + content.path() + "'",
-                                url(multipart.href()),
-                                lfs(body))
-                        .header("Accept", LFS_JSON.toString())
-                        .patience(Patience.COMPLETION)
-                        .withoutToken())
-                .close();
+        HubRequest request = HubRequest.send(
+                        "POST", "complete the upload of '" + content.path() + "'", url(multipart.href()), lfs(body))
+                .header("Accept", LFS_JSON.toString())
+                .patience(Patience.COMPLETION)
+                .withoutToken();
+        try {
+            http.callPatiently(request).close();
+        } catch (HubHttpException e) {
+            records.delete(record(), content.sha256()); // its parts are good for nothing
+            throw e;
+        }
     }
 
     private HubRequest put(LocalContent content, HttpUrl url, long from, long length) {

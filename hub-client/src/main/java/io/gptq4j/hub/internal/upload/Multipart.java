@@ -3,6 +3,8 @@ package io.gptq4j.hub.internal.upload;
 import java.util.Collections;
 import java.util.Map;
 import java.util.TreeMap;
+import okhttp3.HttpUrl;
+import org.jspecify.annotations.Nullable;
 
 /**
  * An upload in parts.
@@ -29,7 +31,12 @@ record Multipart(String href, long chunkSize, Map<Integer, String> addresses, Ma
 
     /** Whether this is the same upload with fresh signatures. */
     boolean isSameUpload(Multipart other) {
-        return chunkSize == other.chunkSize && bare(href).equals(bare(other.href));
+        return chunkSize == other.chunkSize
+                && identity(href).equals(identity(other.href))
+                && addresses.keySet().equals(other.addresses.keySet())
+                && addresses.entrySet().stream()
+                        .allMatch(
+                                part -> identity(part.getValue()).equals(identity(other.addresses.get(part.getKey()))));
     }
 
     /** With one part more that the store has. */
@@ -44,8 +51,11 @@ record Multipart(String href, long chunkSize, Map<Integer, String> addresses, Ma
         return new Multipart(href, chunkSize, addresses, etags);
     }
 
-    private static String bare(String address) {
-        int query = address.indexOf('?');
-        return query < 0 ? address : address.substring(0, query);
+    /** An address without its signature. S3 names the upload in the query, other stores in the path. */
+    private static String identity(@Nullable String address) {
+        HttpUrl url = address == null ? null : HttpUrl.parse(address);
+        return url == null
+                ? String.valueOf(address)
+                : url.newBuilder().query(null).build() + "?" + url.queryParameter("uploadId");
     }
 }
