@@ -93,9 +93,7 @@ final class Play {
 
     private List<String> take(String title) {
         played.add(title);
-        List<String> scene = scenes.get(title);
-        assertThat(scene).as("the scene '%s'", title).isNotNull();
-        return scene;
+        return recorded(title);
     }
 
     private void assertSaid(String title, boolean parallel, Edit... edits) {
