@@ -16,8 +16,11 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /** What the commands of the original say, and what ours say; see src/test/resources/traces. */
+@Execution(ExecutionMode.CONCURRENT) // beside the other classes that start Java again and again
 class TraceIT {
     private static final Play.Edit NO_TYPE =
             changed("a model is what there is without a type", ",\"type\":\"model\"", "");
