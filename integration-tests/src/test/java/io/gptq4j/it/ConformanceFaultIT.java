@@ -163,9 +163,10 @@ class ConformanceFaultIT {
     @Test // 26
     void aRateLimitThatIsNotReachedIsNotWaitedFor() throws Exception {
         bench.hub().fault(onStore().status(429).header("RateLimit", "\"api\";r=7;t=60"));
-        assertDownloaded(bench.download(ONE), ONE);
+        Cli.Result result = bench.download(ONE, "--verbose");
+        assertDownloaded(result, ONE);
+        assertThat(result.err()).contains("trying again in 1 s (1 of 5)");
         assertThat(statuses()).containsExactly(429, 200);
-        assertThat(bench.pauses("GET", "/_cdn/").get(0)).isBetween(SECOND, 60 * SECOND);
     }
 
     @Test // 27
@@ -226,11 +227,11 @@ class ConformanceFaultIT {
     void aHubThatIsDownIsReplacedByTheCacheAtOnce() throws Exception {
         assertDownloaded(bench.download("tokenizer.json"), "tokenizer.json");
         bench.hub().goDown();
-        long before = System.nanoTime();
-        Cli.Result result = bench.download("tokenizer.json");
+        Cli.Result result = bench.download("tokenizer.json", "--verbose");
         assertDownloaded(result, "tokenizer.json");
-        assertThat(result.err()).startsWith("WARN ").contains(bench.hub().url());
-        assertThat(System.nanoTime() - before).isLessThan(15 * SECOND); // all attempts together wait for 23 s
+        assertThat(result.err())
+                .contains("WARN ", bench.hub().url(), "taking the file that is on this disk")
+                .doesNotContain("trying again");
     }
 
     @Test // 34

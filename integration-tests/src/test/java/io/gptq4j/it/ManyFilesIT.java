@@ -8,8 +8,11 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /** A repository of many small files. */
+@Execution(ExecutionMode.CONCURRENT) // beside the other classes that start Java again and again
 class ManyFilesIT {
     private static final int FILES = 5000;
 

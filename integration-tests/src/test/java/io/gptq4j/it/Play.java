@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
@@ -30,7 +31,7 @@ final class Play {
         Object run() throws Exception;
     }
 
-    private static final Pattern RESOLVE = Pattern.compile("HEAD (\\S+/resolve/\\S+) -> (30[27])\n");
+    private static final Pattern RESOLVE = Pattern.compile("HEAD (\\S+/resolve/[^/ ]+)/(\\S+) -> (30[27])\n");
 
     private final FakeHub hub;
     private final Transcript transcript = new Transcript();
@@ -56,14 +57,21 @@ final class Play {
     void scene(String title, Action action, Edit... edits) throws Exception {
         hub.clearLog();
         assertThat(action.run()).as(title).isNotNull();
-        assertSaid(title, edits);
+        assertSaid(title, false, edits);
+    }
+
+    /** Plays a scene in which both do several things at once, so that the order of exchanges is left to chance. */
+    void parallel(String title, Action action, Edit... edits) throws Exception {
+        hub.clearLog();
+        assertThat(action.run()).as(title).isNotNull();
+        assertSaid(title, true, edits);
     }
 
     /** Plays a scene that ends with an exception. */
     void refused(String title, Class<? extends Exception> type, Action action, Edit... edits) {
         hub.clearLog();
         assertThatThrownBy(action::run).as(title).isInstanceOf(type);
-        assertSaid(title, edits);
+        assertSaid(title, false, edits);
     }
 
     /** What was recorded in a scene, for edits of another one. */
@@ -85,19 +93,22 @@ final class Play {
 
     private List<String> take(String title) {
         played.add(title);
-        List<String> scene = scenes.get(title);
-        assertThat(scene).as("the scene '%s'", title).isNotNull();
-        return scene;
+        return recorded(title);
     }
 
-    private void assertSaid(String title, Edit... edits) {
+    private void assertSaid(String title, boolean parallel, Edit... edits) {
         List<String> expected = take(title);
         for (Edit edit : edits) {
             List<String> edited = edit.of(expected);
             assertThat(edited).as("an edit of '%s' changes nothing", title).isNotEqualTo(expected);
             expected = edited;
         }
-        assertThat(transcript.of(hub.log())).as(title).isEqualTo(Transcript.ordered(expected));
+        List<String> said = transcript.of(hub.log());
+        if (parallel) {
+            assertThat(said).as(title).containsExactlyInAnyOrderElementsOf(expected);
+        } else {
+            assertThat(said).as(title).isEqualTo(Transcript.ordered(expected));
+        }
     }
 
     /** Leaves exchanges out whose first line matches. */
@@ -165,28 +176,25 @@ final class Play {
 
     /**
      * A snapshot asks for no metadata, because the listing told size and hash of each file. So the first HEAD of a file
-     * becomes the GET that is redirected, and that of an empty file is not sent.
+     * becomes the GET that is redirected, and that of an empty file, which is not fetched, is not sent.
      */
     static Edit treeTellsWhatHeadsAskFor() {
         return blocks -> {
             List<String> edited = new ArrayList<>();
-            for (int i = 0; i < blocks.size(); i++) {
-                String block = blocks.get(i);
-                if (RESOLVE.matcher(block).lookingAt() && isFollowedByGet(blocks, i)) {
-                    edited.add(block.replaceFirst("HEAD", "GET").replace("\n  accept-encoding: identity", ""));
-                } else if (!block.startsWith("HEAD ")) {
+            for (String block : blocks) {
+                Matcher head = RESOLVE.matcher(block);
+                if (!block.startsWith("HEAD ")) {
                     edited.add(block);
+                } else if (head.lookingAt() && (head.group(3).equals("302") || isFetched(head.group(2), blocks))) {
+                    edited.add(block.replaceFirst("HEAD", "GET").replace("\n  accept-encoding: identity", ""));
                 }
             }
             return edited;
         };
     }
 
-    private static boolean isFollowedByGet(List<String> blocks, int head) {
-        String next = blocks.get(head + 1);
-        return next.startsWith("HEAD /api/resolve-cache/")
-                ? head + 2 < blocks.size()
-                        && blocks.get(head + 2).startsWith("GET " + next.substring(5, next.indexOf('\n')))
-                : next.startsWith("GET ");
+    private static boolean isFetched(String path, List<String> blocks) {
+        return blocks.stream()
+                .anyMatch(block -> block.startsWith("GET /api/resolve-cache/") && block.contains("}/" + path + " ->"));
     }
 }

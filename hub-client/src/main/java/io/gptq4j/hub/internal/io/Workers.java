@@ -11,6 +11,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * Does the same with many things, several at a time. The first failure ends the rest: what waits is not begun, what runs is
@@ -59,10 +60,19 @@ public final class Workers {
             return thread;
         });
         CompletionService<Void> results = new ExecutorCompletionService<>(threads);
+        AtomicBoolean failed = new AtomicBoolean(); // the thread that fails takes the next item before we hear of it
         try {
             for (T item : items) {
                 Future<Void> unused = results.submit(() -> {
-                    job.run(item);
+                    if (!failed.get()) {
+                        boolean done = false;
+                        try {
+                            job.run(item);
+                            done = true;
+                        } finally {
+                            failed.compareAndSet(false, !done);
+                        }
+                    }
                     return null;
                 });
             }
