@@ -3,6 +3,8 @@ package io.gptq4j.hub.internal.upload;
 import java.util.Collections;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * An upload in parts.
@@ -13,6 +15,8 @@ import java.util.TreeMap;
  * @param etags what the store answered for each part that it has
  */
 record Multipart(String href, long chunkSize, Map<Integer, String> addresses, Map<Integer, String> etags) {
+    private static final Pattern UPLOAD_ID = Pattern.compile("[?&]uploadId=([^&]*)");
+
     Multipart {
         addresses = Collections.unmodifiableMap(new TreeMap<>(addresses));
         etags = Collections.unmodifiableMap(new TreeMap<>(etags));
@@ -27,9 +31,15 @@ record Multipart(String href, long chunkSize, Map<Integer, String> addresses, Ma
         return addresses.size() == count && addresses.containsKey(1) && addresses.containsKey((int) count);
     }
 
-    /** Whether this is the same upload with fresh signatures. */
+    /**
+     * Whether this is the same upload with fresh signatures. The Hub completes all uploads at one path; which one is meant,
+     * S3's {@code uploadId} says.
+     */
     boolean isSameUpload(Multipart other) {
-        return chunkSize == other.chunkSize && bare(href).equals(bare(other.href));
+        return chunkSize == other.chunkSize
+                && bare(href).equals(bare(other.href))
+                && uploadId(href).equals(uploadId(other.href))
+                && uploadId(addresses.getOrDefault(1, "")).equals(uploadId(other.addresses.getOrDefault(1, "")));
     }
 
     /** With one part more that the store has. */
@@ -42,6 +52,11 @@ record Multipart(String href, long chunkSize, Map<Integer, String> addresses, Ma
     /** With the parts that the store is known to have. */
     Multipart having(Map<Integer, String> etags) {
         return new Multipart(href, chunkSize, addresses, etags);
+    }
+
+    private static String uploadId(String address) {
+        Matcher id = UPLOAD_ID.matcher(address);
+        return id.find() ? id.group(1) : "";
     }
 
     private static String bare(String address) {

@@ -21,7 +21,6 @@ import io.gptq4j.hub.transfer.CommitResult;
 import io.gptq4j.hub.transfer.TransferListener;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -167,7 +166,7 @@ public final class Uploads {
         @Nullable String gitignore = null;
         for (LocalContent add : adds) {
             if (add.path().equals(GITIGNORE)) {
-                gitignore = Files.readString(add.source());
+                gitignore = add.text();
             }
         }
         Map<String, Ruling> rulings = new HashMap<>();
@@ -199,7 +198,7 @@ public final class Uploads {
 
     private void validateYaml(Repo repo, LocalContent readme) throws IOException {
         ObjectNode body = Json.object()
-                .put("content", Files.readString(readme.source()))
+                .put("content", readme.text())
                 .put("repoType", repo.type().singular());
         String action = "have the front matter of README.md checked by the Hub";
         try {
