@@ -54,9 +54,10 @@ class CommitTest {
         desk = new Desk(home, hub.address());
         Path file = Files.writeString(home.resolve("a.txt"), "hello");
         request = CommitRequest.of(REPO, List.of(new CommitOperation.Add("a.txt", file)), "Add a");
-        hub.on("POST /api/models/acme/m/preupload/main", json("{\"files\":[{\"path\":\"a.txt\","
-                        + "\"uploadMode\":\"regular\",\"shouldIgnore\":false}]}")
-                .build());
+        hub.on(
+                "POST /api/models/acme/m/preupload/main",
+                json("{\"files\":[{\"path\":\"a.txt\"," + "\"uploadMode\":\"regular\",\"shouldIgnore\":false}]}")
+                        .build());
         hub.on("GET " + INFO, json("{\"sha\":\"" + HEAD + "\"}").build());
     }
 
@@ -69,10 +70,9 @@ class CommitTest {
     private void headHolds(String... ids) {
         MockResponse[] answers = new MockResponse[ids.length];
         for (int i = 0; i < ids.length; i++) {
-            answers[i] = json(
-                            ids[i].isEmpty()
-                                    ? "[]"
-                                    : "[{\"type\":\"file\",\"path\":\"a.txt\",\"size\":5,\"oid\":\"" + ids[i] + "\"}]")
+            answers[i] = json(ids[i].isEmpty()
+                            ? "[]"
+                            : "[{\"type\":\"file\",\"path\":\"a.txt\",\"size\":5,\"oid\":\"" + ids[i] + "\"}]")
                     .build();
         }
         hub.on("POST /api/models/acme/m/paths-info/" + HEAD, answers);
@@ -108,8 +108,7 @@ class CommitTest {
         hub.on("POST " + POST, LOST);
         headHolds(HELLO_ID);
         CommitResult result = desk.client().commit(request);
-        assertThat(result)
-                .isEqualTo(new CommitResult(HEAD, hub.address() + "/acme/m/commit/" + HEAD, null, true));
+        assertThat(result).isEqualTo(new CommitResult(HEAD, hub.address() + "/acme/m/commit/" + HEAD, null, true));
         assertThat(commits()).hasSize(1);
     }
 
@@ -132,7 +131,10 @@ class CommitTest {
 
     @Test
     void ifSomebodyElseCommitsMeanwhileTheConflictIsToldAndNothingForced() throws IOException {
-        hub.on("POST " + POST, LOST, status(412).body("{\"error\":\"The branch was updated\"}").build());
+        hub.on(
+                "POST " + POST,
+                LOST,
+                status(412).body("{\"error\":\"The branch was updated\"}").build());
         headHolds("");
         HubClient client = desk.client();
         assertThatThrownBy(() -> client.commit(request))
@@ -143,7 +145,9 @@ class CommitTest {
 
     @Test
     void aConflictWithoutALossIsToldAtOnce() throws IOException {
-        hub.on("POST " + POST, status(412).body("{\"error\":\"The branch was updated\"}").build());
+        hub.on(
+                "POST " + POST,
+                status(412).body("{\"error\":\"The branch was updated\"}").build());
         HubClient client = desk.client();
         assertThatThrownBy(() -> client.commit(request.onTopOf("1234567")))
                 .isInstanceOfSatisfying(
@@ -188,9 +192,11 @@ class CommitTest {
 
     @Test
     void aConnectionThatWasIdleAndIsGoneDoesNotRepeatThePost() throws IOException {
-        hub.on("GET " + INFO, json("{\"sha\":\"" + HEAD + "\"}")
-                .onResponseEnd(SocketEffect.ShutdownConnection.INSTANCE)
-                .build());
+        hub.on(
+                "GET " + INFO,
+                json("{\"sha\":\"" + HEAD + "\"}")
+                        .onResponseEnd(SocketEffect.ShutdownConnection.INSTANCE)
+                        .build());
         hub.on("POST " + POST, LOST);
         headHolds(HELLO_ID);
         HubClient client = desk.client();
@@ -210,9 +216,11 @@ class CommitTest {
 
     @Test
     void aRenamedRepositoryGetsTheWholeBody() throws IOException {
-        hub.on("POST " + POST, status(307)
-                .setHeader("Location", "/api/models/acme/new/commit/main")
-                .build());
+        hub.on(
+                "POST " + POST,
+                status(307)
+                        .setHeader("Location", "/api/models/acme/new/commit/main")
+                        .build());
         hub.on("POST /api/models/acme/new/commit/main", MADE);
         assertThat(desk.client().commit(request).commit()).isEqualTo(COMMIT);
         assertThat(hub.requests("POST").get(2).getBody().utf8()).isEqualTo(body(""));
@@ -220,8 +228,10 @@ class CommitTest {
 
     @Test
     void aPullRequestIsAskedForTwiceAndItsPageGiven() throws IOException {
-        hub.on("POST " + POST, json("{\"commitOid\":\"" + COMMIT + "\",\"commitUrl\":\"u\",\"pullRequestUrl\":\"p\"}")
-                .build());
+        hub.on(
+                "POST " + POST,
+                json("{\"commitOid\":\"" + COMMIT + "\",\"commitUrl\":\"u\",\"pullRequestUrl\":\"p\"}")
+                        .build());
         CommitResult result = desk.client().commit(request.asPullRequest(true));
         assertThat(result).isEqualTo(new CommitResult(COMMIT, "u", "p", true));
         assertThat(hub.calls())
@@ -231,10 +241,12 @@ class CommitTest {
     @Test
     void aLostPullRequestIsLookedForAmongTheNewest() throws IOException {
         hub.on("POST " + POST, LOST);
-        hub.on("GET /api/models/acme/m/refs", json("{\"pullRequests\":["
-                        + "{\"ref\":\"refs/pr/2\",\"targetCommit\":\"2222222222222222222222222222222222222222\"},"
-                        + "{\"ref\":\"refs/pr/10\",\"targetCommit\":\"" + HEAD + "\"}]}")
-                .build());
+        hub.on(
+                "GET /api/models/acme/m/refs",
+                json("{\"pullRequests\":["
+                                + "{\"ref\":\"refs/pr/2\",\"targetCommit\":\"2222222222222222222222222222222222222222\"},"
+                                + "{\"ref\":\"refs/pr/10\",\"targetCommit\":\"" + HEAD + "\"}]}")
+                        .build());
         headHolds(HELLO_ID);
         CommitResult result = desk.client().commit(request.asPullRequest(true));
         assertThat(result.pullRequestUrl()).isEqualTo(hub.address() + "/acme/m/discussions/10");
