@@ -33,9 +33,12 @@ import org.slf4j.LoggerFactory;
  * about to. So:
  *
  * <ol>
- *   <li>The head of the branch is looked at. If everything is there as it was to be, the commit was made.
- *   <li>Otherwise it is sent again on the condition that this head is still the head ({@code parentCommit}): if the first one
- *       comes through after all, the second is refused, and the head is looked at again.
+ *   <li>The head of the branch is asked for before, and the commit is sent on the condition that it still is the head
+ *       ({@code parentCommit}). Sent however often, it can come through once.
+ *   <li>After a lost answer the commits made since are looked at. One that has our message and holds what ours was to change
+ *       is ours.
+ *   <li>Otherwise it is sent again, on the same condition.
+ *   <li>If the branch has moved on and nothing was lost, the new head is taken, unless the user named the parent.
  * </ol>
  *
  * <p>A pull request has no head to make conditions on, so it is looked for among those that are open, and not sent again.
@@ -44,6 +47,7 @@ final class Commits {
     private static final Logger LOG = LoggerFactory.getLogger(Commits.class);
     private static final int PRECONDITION_FAILED = 412;
     private static final int NEWEST_PULL_REQUESTS = 5;
+    private static final int MOST_CONFLICTS = 5;
 
     private final HubHttp http;
     private final HubApi api;
@@ -61,39 +65,70 @@ final class Commits {
         Retry.Budget budget = http.retry().budget();
         @Nullable String parent = request.parentCommit();
         boolean lost = false;
+        int conflicts = 0;
         while (true) {
+            if (parent == null && !request.createPullRequest()) {
+                parent = api.commitOf(request.repo(), request.revision());
+            }
             try {
                 return send(parent);
             } catch (HubException e) {
                 boolean conflict = e instanceof HubHttpException http && http.status() == PRECONDITION_FAILED;
-                if (!Retry.isAmbiguous(e) && !(conflict && lost)) {
+                if (conflict && !lost && request.parentCommit() == null && conflicts++ < MOST_CONFLICTS) {
+                    parent = null; // somebody else was faster
+                } else if (Retry.isAmbiguous(e) || (conflict && lost)) {
+                    lost = true;
+                    CommitResult made = look(e, parent);
+                    if (made != null) {
+                        LOG.info("The answer was lost, but the commit was made: {}", made.url());
+                        return made;
+                    }
+                    budget.failed(e);
+                } else {
                     budget.failed(e); // certainly not made; waits if it may be later
-                    continue;
                 }
-                lost = true;
-                Look look = look(e);
-                if (look.made() != null) {
-                    LOG.info(
-                            "The answer was lost, but the commit was made: {}",
-                            look.made().url());
-                    return look.made();
-                }
-                if (conflict) {
-                    throw e; // somebody else's commit came between
-                }
-                budget.failed(e);
-                parent = request.parentCommit() != null ? request.parentCommit() : look.head();
             }
         }
     }
 
-    /**
-     * What was found after an answer had got lost.
-     *
-     * @param head the head of the branch
-     * @param made the commit, if it was made
-     */
-    private record Look(String head, @Nullable CommitResult made) {}
+    /** Looks for the commit whose answer was lost; null if it was not made. */
+    private @Nullable CommitResult look(HubException failure, @Nullable String parent) throws IOException {
+        try {
+            return request.createPullRequest() ? lookForPullRequest() : lookForCommit(parent);
+        } catch (HubException e) {
+            HubException unknown = new HubException(
+                    failure.getMessage() + "; whether the commit was made could not be found out: look at "
+                            + http.endpoint().page(request.repo()) + " before trying again",
+                    failure);
+            unknown.addSuppressed(e);
+            throw unknown;
+        }
+    }
+
+    private @Nullable CommitResult lookForCommit(@Nullable String parent) throws IOException {
+        String title = request.summary().lines().findFirst().orElse("").strip();
+        for (HubApi.Commit commit : api.commits(request.repo(), request.revision())) {
+            if (parent != null && commit.hash().startsWith(parent)) {
+                break;
+            }
+            if (commit.title().strip().equals(title) && isApplied(commit.hash())) {
+                return result(commit.hash(), null);
+            }
+        }
+        return null;
+    }
+
+    private CommitResult lookForPullRequest() throws IOException {
+        List<RepoRefs.Ref> newest = new ArrayList<>(api.refs(request.repo()).pullRequests());
+        newest.sort((a, b) -> Integer.compare(number(b), number(a)));
+        for (RepoRefs.Ref ref : newest.subList(0, Math.min(NEWEST_PULL_REQUESTS, newest.size()))) {
+            if (isApplied(ref.targetCommit())) {
+                String page = http.endpoint().page(request.repo()) + "/discussions/" + number(ref);
+                return result(ref.targetCommit(), page);
+            }
+        }
+        throw new HubException("No pull request of " + request.repo() + " holds these changes");
+    }
 
     /** The head of a branch, as the result of a commit that has nothing to change. */
     static CommitResult head(HubHttp http, HubApi api, Repo repo, Revision revision) throws IOException {
@@ -137,25 +172,6 @@ final class Commits {
         } catch (IOException e) {
             throw new IllegalStateException("The hash of " + file.source() + " was known before", e);
         }
-    }
-
-    private Look look(HubException failure) throws IOException {
-        if (!request.createPullRequest()) {
-            String head = api.commitOf(request.repo(), request.revision());
-            return new Look(head, isApplied(head) ? result(head, null) : null);
-        }
-        List<RepoRefs.Ref> newest = new ArrayList<>(api.refs(request.repo()).pullRequests());
-        newest.sort((a, b) -> Integer.compare(number(b), number(a)));
-        for (RepoRefs.Ref ref : newest.subList(0, Math.min(NEWEST_PULL_REQUESTS, newest.size()))) {
-            if (isApplied(ref.targetCommit())) {
-                String page = http.endpoint().page(request.repo()) + "/discussions/" + number(ref);
-                return new Look(ref.targetCommit(), result(ref.targetCommit(), page));
-            }
-        }
-        throw new HubException(
-                failure.getMessage() + "; whether the pull request was opened is not known: look at "
-                        + http.endpoint().page(request.repo()) + "/discussions before trying again",
-                failure);
     }
 
     private static int number(RepoRefs.Ref ref) {

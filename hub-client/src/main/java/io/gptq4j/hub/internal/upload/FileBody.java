@@ -23,7 +23,7 @@ final class FileBody extends RequestBody {
     /**
      * Bytes of a file.
      *
-     * @param progress hears how many bytes more were sent, and a negative number when they will be sent again
+     * @param progress hears how many of these bytes were sent so far; begins at 0 again when they are sent again
      */
     FileBody(LocalContent content, long from, long length, LongConsumer progress) {
         this.content = content;
@@ -45,7 +45,7 @@ final class FileBody extends RequestBody {
     @Override
     public void writeTo(BufferedSink sink) throws IOException {
         long sent = 0;
-        boolean complete = false;
+        progress.accept(0);
         try (FileChannel channel = FileChannel.open(content.source(), StandardOpenOption.READ)) {
             ByteBuffer buffer = ByteBuffer.allocate((int) Math.max(1, Math.min(BUFFER, length)));
             while (sent < length) {
@@ -53,12 +53,7 @@ final class FileBody extends RequestBody {
                 int read = read(channel, buffer, from + sent);
                 sink.write(buffer.array(), 0, read);
                 sent += read;
-                progress.accept(read);
-            }
-            complete = true;
-        } finally {
-            if (!complete) {
-                progress.accept(-sent);
+                progress.accept(sent);
             }
         }
     }

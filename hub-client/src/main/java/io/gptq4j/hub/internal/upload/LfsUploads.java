@@ -17,11 +17,13 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.LongConsumer;
 import okhttp3.Headers;
 import okhttp3.HttpUrl;
 import okhttp3.MediaType;
@@ -84,10 +86,9 @@ final class LfsUploads {
         for (int from = 0; from < distinct.size(); from += OBJECTS_PER_BATCH) {
             actions.putAll(batch(distinct.subList(from, Math.min(distinct.size(), from + OBJECTS_PER_BATCH))));
         }
-        for (LocalContent content : distinct) {
+        for (LocalContent content : contents) {
             if (!actions.containsKey(content.sha256())) {
-                listener.progressed(content.path(), content.size());
-                listener.finished(content.path());
+                isThere(content);
             }
         }
         List<LocalContent> wanted = new ArrayList<>();
@@ -102,6 +103,16 @@ final class LfsUploads {
                 upload(content, action);
             }
         });
+        for (LocalContent content : contents) {
+            if (actions.containsKey(content.sha256()) && !wanted.contains(content)) {
+                isThere(content); // now, under its other name
+            }
+        }
+    }
+
+    private void isThere(LocalContent content) {
+        listener.progressed(content.path(), content.size());
+        listener.finished(content.path());
     }
 
     private Map<String, Action> batch(List<LocalContent> contents) throws IOException {
@@ -120,7 +131,9 @@ final class LfsUploads {
                 http.json(HubRequest.send("POST", action, http.endpoint().lfsBatch(repo), lfs(body))
                         .header("Accept", LFS_JSON.toString()));
         Map<String, Action> actions = new HashMap<>();
+        Set<String> answered = new HashSet<>();
         for (JsonNode object : answer.path("objects")) {
+            answered.add(object.path("oid").asText());
             JsonNode error = object.path("error");
             if (!error.isMissingNode()) {
                 throw new HubHttpException(
@@ -136,37 +149,72 @@ final class LfsUploads {
                 actions.put(object.path("oid").asText(), new Action(upload, verify.isMissingNode() ? null : verify));
             }
         }
+        for (LocalContent content : contents) {
+            if (!answered.contains(content.sha256())) {
+                throw new HubException("Cannot upload '" + content.path() + "' to " + repo
+                        + ": the Hub says neither that it has it nor where it goes");
+            }
+        }
         return actions;
     }
 
+    /** How far the upload of one file is, as the listener was told; used by one thread. */
+    private final class Gauge {
+        private final String path;
+        private long told;
+
+        Gauge(LocalContent content) {
+            path = content.path();
+        }
+
+        void set(long bytes) {
+            listener.progressed(path, bytes - told);
+            told = bytes;
+        }
+    }
+
     private void upload(LocalContent content, Action first) throws IOException {
-        Action action = first;
-        for (int renewals = 0; ; renewals++) {
-            try {
-                send(content, action, renewals > 0);
-                break;
-            } catch (HubHttpException e) {
-                if (!EXPIRED.contains(e.status()) || renewals == RENEWALS) {
-                    throw e;
-                }
-                LOG.info("{}; asking for a fresh address", e.getMessage());
-                Action renewed = batch(List.of(content)).get(content.sha256());
-                if (renewed == null) {
-                    break; // it is there: an answer had got lost
-                }
-                action = renewed;
-            }
+        Gauge gauge = new Gauge(content);
+        boolean complete = false;
+        try {
+            uploadOrRenew(content, first, gauge);
+            complete = true;
+        } finally {
+            gauge.set(complete ? content.size() : 0);
         }
         records.delete(record(), content.sha256());
         listener.finished(content.path());
     }
 
-    private void send(LocalContent content, Action action, boolean renewed) throws IOException {
+    private void uploadOrRenew(LocalContent content, Action first, Gauge gauge) throws IOException {
+        Action action = first;
+        for (int renewals = 0; ; renewals++) {
+            try {
+                send(content, action, gauge);
+                return;
+            } catch (HubHttpException e) {
+                if (!EXPIRED.contains(e.status()) || renewals == RENEWALS) {
+                    throw e;
+                }
+                LOG.info("{}; asking for a fresh address", e.getMessage());
+                if (renewals > 0) {
+                    records.delete(record(), content.sha256()); // it is not the signature that the store refuses
+                }
+                Action renewed = batch(List.of(content)).get(content.sha256());
+                if (renewed == null) {
+                    return; // it is there: an answer had got lost
+                }
+                action = renewed;
+            }
+        }
+    }
+
+    private void send(LocalContent content, Action action, Gauge gauge) throws IOException {
         Optional<Multipart> multipart = multipart(content, action.upload());
         if (multipart.isPresent()) {
-            sendParts(content, multipart.get(), renewed);
+            sendParts(content, multipart.get(), gauge);
         } else {
-            HubRequest request = put(content, href(action.upload()), 0, content.size());
+            HubRequest request = put(content, href(action.upload()), 0, content.size(), gauge::set);
             for (Map.Entry<String, JsonNode> header :
                     action.upload().path("header").properties()) {
                 request = request.header(header.getKey(), header.getValue().asText());
@@ -209,25 +257,20 @@ final class LfsUploads {
         return Optional.of(multipart);
     }
 
-    /**
-     * Sends all parts, or goes on with an upload that an earlier process left.
-     *
-     * @param renewed whether the addresses known so far were refused just now
-     */
-    private void sendParts(LocalContent content, Multipart fresh, boolean renewed) throws IOException {
+    /** Sends all parts, or goes on with an upload that an earlier process left. */
+    private void sendParts(LocalContent content, Multipart fresh, Gauge gauge) throws IOException {
         Optional<Multipart> earlier = records.read(record(), content.sha256(), content.size());
         if (earlier.isPresent() && earlier.get().isSameUpload(fresh)) {
-            sendRest(content, fresh.having(earlier.get().etags()));
-        } else if (renewed || earlier.isEmpty() || !resume(content, earlier.get())) {
-            sendRest(content, fresh);
+            sendRest(content, fresh.having(earlier.get().etags()), gauge);
+        } else if (earlier.isEmpty() || !resume(content, earlier.get(), gauge)) {
+            sendRest(content, fresh, gauge);
         }
     }
 
-    private boolean resume(LocalContent content, Multipart earlier) throws IOException {
-        long had = 0;
+    private boolean resume(LocalContent content, Multipart earlier, Gauge gauge) throws IOException {
+        long had = sentBytes(content, earlier);
         try {
-            had = sentBytes(content, earlier);
-            sendRest(content, earlier);
+            sendRest(content, earlier, gauge);
             return true;
         } catch (HubHttpException e) {
             if (!EXPIRED.contains(e.status())) {
@@ -239,27 +282,19 @@ final class LfsUploads {
         }
     }
 
-    private void sendRest(LocalContent content, Multipart start) throws IOException {
+    private void sendRest(LocalContent content, Multipart start, Gauge gauge) throws IOException {
         Multipart multipart = start;
         records.write(record(), content.sha256(), content.size(), multipart);
-        listener.progressed(content.path(), sentBytes(content, multipart));
-        boolean complete = false;
-        try {
-            for (Map.Entry<Integer, String> part : start.addresses().entrySet()) {
-                int number = part.getKey();
-                if (!multipart.etags().containsKey(number)) {
-                    String etag = sendPart(content, multipart, number, part.getValue());
-                    multipart = multipart.with(number, etag);
-                    records.append(record(), content.sha256(), number, etag);
-                }
-            }
-            complete(content, multipart);
-            complete = true;
-        } finally {
-            if (!complete) {
-                listener.progressed(content.path(), -sentBytes(content, multipart));
+        gauge.set(sentBytes(content, multipart));
+        for (Map.Entry<Integer, String> part : start.addresses().entrySet()) {
+            int number = part.getKey();
+            if (!multipart.etags().containsKey(number)) {
+                String etag = sendPart(content, multipart, number, part.getValue(), gauge);
+                multipart = multipart.with(number, etag);
+                records.append(record(), content.sha256(), number, etag);
             }
         }
+        complete(content, multipart);
     }
 
     private static long sentBytes(LocalContent content, Multipart multipart) {
@@ -270,10 +305,13 @@ final class LfsUploads {
         return bytes;
     }
 
-    private String sendPart(LocalContent content, Multipart multipart, int number, String address) throws IOException {
+    private String sendPart(LocalContent content, Multipart multipart, int number, String address, Gauge gauge)
+            throws IOException {
         long from = (number - 1) * multipart.chunkSize();
         long length = Math.min(multipart.chunkSize(), content.size() - from);
-        try (Response response = http.callPatiently(put(content, url(address), from, length))) {
+        long before = sentBytes(content, multipart);
+        try (Response response =
+                http.callPatiently(put(content, url(address), from, length, sent -> gauge.set(before + sent)))) {
             String etag = response.header("ETag");
             if (etag == null) {
                 throw new HubException("Cannot upload '" + content.path() + "': the store answered part " + number
@@ -290,26 +328,24 @@ final class LfsUploads {
                 .etags()
                 .forEach((number, etag) ->
                         parts.addObject().put("partNumber", number).put("etag", etag));
-        HubRequest request = HubRequest.send(
-                        "POST", "complete the upload of '" + content.path() + "'", url(multipart.href()), lfs(body))
-                .header("Accept", LFS_JSON.toString())
-                .patience(Patience.COMPLETION)
-                .withoutToken();
-        try {
-            http.callPatiently(request).close();
-        } catch (HubHttpException e) {
-            records.delete(record(), content.sha256()); // its parts are good for nothing
-            throw e;
-        }
+        http.callPatiently(HubRequest.send(
+                                "POST",
+                                "complete the upload of '" + content.path() + "'",
+                                url(multipart.href()),
+                                lfs(body))
+                        .header("Accept", LFS_JSON.toString())
+                        .patience(Patience.COMPLETION)
+                        .withoutToken())
+                .close();
     }
 
-    private HubRequest put(LocalContent content, HttpUrl url, long from, long length) {
+    private HubRequest put(LocalContent content, HttpUrl url, long from, long length, LongConsumer progress) {
         return new HubRequest(
                 "upload '" + content.path() + "'",
                 "PUT",
                 url,
                 Headers.EMPTY,
-                new FileBody(content, from, length, bytes -> listener.progressed(content.path(), bytes)),
+                new FileBody(content, from, length, progress),
                 Patience.API,
                 false);
     }

@@ -2,6 +2,7 @@ package io.gptq4j.hub.internal.upload;
 
 import io.gptq4j.hub.internal.io.ContentHash;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Base64;
@@ -43,6 +44,11 @@ final class LocalContent {
         try (var in = Files.newInputStream(source)) {
             return Base64.getEncoder().encodeToString(in.readNBytes(SAMPLE));
         }
+    }
+
+    /** All of it as text; what is no UTF-8 is replaced, because it is the Hub that judges it. */
+    String text() throws IOException {
+        return new String(Files.readAllBytes(source), StandardCharsets.UTF_8);
     }
 
     /** The name of its content in LFS storage. */

@@ -3,8 +3,8 @@ package io.gptq4j.hub.internal.upload;
 import java.util.Collections;
 import java.util.Map;
 import java.util.TreeMap;
-import okhttp3.HttpUrl;
-import org.jspecify.annotations.Nullable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * An upload in parts.
@@ -15,6 +15,8 @@ import org.jspecify.annotations.Nullable;
  * @param etags what the store answered for each part that it has
  */
 record Multipart(String href, long chunkSize, Map<Integer, String> addresses, Map<Integer, String> etags) {
+    private static final Pattern UPLOAD_ID = Pattern.compile("[?&]uploadId=([^&]*)");
+
     Multipart {
         addresses = Collections.unmodifiableMap(new TreeMap<>(addresses));
         etags = Collections.unmodifiableMap(new TreeMap<>(etags));
@@ -29,14 +31,16 @@ record Multipart(String href, long chunkSize, Map<Integer, String> addresses, Ma
         return addresses.size() == count && addresses.containsKey(1) && addresses.containsKey((int) count);
     }
 
-    /** Whether this is the same upload with fresh signatures. */
+    /**
+     * Whether this is the same upload with fresh signatures. The Hub completes all uploads at one path; which one is meant,
+     * S3's {@code uploadId} says.
+     */
     boolean isSameUpload(Multipart other) {
         return chunkSize == other.chunkSize
-                && identity(href).equals(identity(other.href))
-                && addresses.keySet().equals(other.addresses.keySet())
-                && addresses.entrySet().stream()
-                        .allMatch(
-                                part -> identity(part.getValue()).equals(identity(other.addresses.get(part.getKey()))));
+                && bare(href).equals(bare(other.href))
+                && uploadId(href).equals(uploadId(other.href))
+                && bare(firstPart()).equals(bare(other.firstPart()))
+                && uploadId(firstPart()).equals(uploadId(other.firstPart()));
     }
 
     /** With one part more that the store has. */
@@ -51,11 +55,17 @@ record Multipart(String href, long chunkSize, Map<Integer, String> addresses, Ma
         return new Multipart(href, chunkSize, addresses, etags);
     }
 
-    /** An address without its signature. S3 names the upload in the query, other stores in the path. */
-    private static String identity(@Nullable String address) {
-        HttpUrl url = address == null ? null : HttpUrl.parse(address);
-        return url == null
-                ? String.valueOf(address)
-                : url.newBuilder().query(null).build() + "?" + url.queryParameter("uploadId");
+    private String firstPart() {
+        return addresses.getOrDefault(1, "");
+    }
+
+    private static String uploadId(String address) {
+        Matcher id = UPLOAD_ID.matcher(address);
+        return id.find() ? id.group(1) : "";
+    }
+
+    private static String bare(String address) {
+        int query = address.indexOf('?');
+        return query < 0 ? address : address.substring(0, query);
     }
 }

@@ -20,9 +20,7 @@ import io.gptq4j.hub.transfer.CommitRequest;
 import io.gptq4j.hub.transfer.CommitResult;
 import io.gptq4j.hub.transfer.TransferListener;
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -168,7 +166,7 @@ public final class Uploads {
         @Nullable String gitignore = null;
         for (LocalContent add : adds) {
             if (add.path().equals(GITIGNORE)) {
-                gitignore = new String(Files.readAllBytes(add.source()), StandardCharsets.UTF_8);
+                gitignore = add.text();
             }
         }
         Map<String, Ruling> rulings = new HashMap<>();
@@ -200,7 +198,7 @@ public final class Uploads {
 
     private void validateYaml(Repo repo, LocalContent readme) throws IOException {
         ObjectNode body = Json.object()
-                .put("content", text(readme.source()))
+                .put("content", readme.text())
                 .put("repoType", repo.type().singular());
         String action = "have the front matter of README.md checked by the Hub";
         try {
@@ -222,14 +220,6 @@ public final class Uploads {
         }
     }
 
-    private static String text(Path file) throws IOException {
-        try {
-            return Files.readString(file);
-        } catch (CharacterCodingException e) {
-            throw new HubException(file + " is not UTF-8 text, which the Hub expects of a README.md; convert it", e);
-        }
-    }
-
     /** Copies of LFS files are stated anew, small files are fetched and committed again. */
     private void resolve(CommitRequest request, List<CommitOperation.Copy> copies, Changes changes) throws IOException {
         Map<Revision, List<CommitOperation.Copy>> bySource = copies.stream()
@@ -241,8 +231,7 @@ public final class Uploads {
                     .map(CommitOperation.Copy::from)
                     .distinct()
                     .toList();
-            Revision commit = new Revision(api.commitOf(request.repo(), group.getKey()));
-            for (RepoEntry entry : api.pathsInfo(request.repo(), commit, paths)) {
+            for (RepoEntry entry : api.pathsInfo(request.repo(), group.getKey(), paths)) {
                 if (entry instanceof RepoFile file) {
                     sources.put(file.path(), file);
                 }
@@ -256,7 +245,7 @@ public final class Uploads {
                 if (source.sha256() != null) {
                     changes.lfsCopies.put(copy.path(), source.sha256());
                 } else {
-                    Path file = fetch.file(request.repo(), commit, copy.from());
+                    Path file = fetch.file(request.repo(), group.getKey(), copy.from());
                     changes.regular.add(new LocalContent(copy.path(), file));
                 }
             }
