@@ -26,7 +26,7 @@ final class PushOptions {
     @Option(
             names = "--push-to",
             paramLabel = "REPO",
-            description = "Upload the result to this repository, ns/name, in one commit; made if it is missing.")
+            description = "Upload the result to this repository, [ns/]name, in one commit; made if it is missing.")
     private @Nullable String repository;
 
     @Option(names = "--private", description = "If the repository is made, let nobody else see it.")
@@ -46,18 +46,18 @@ final class PushOptions {
 
     /**
      * Refuses before a long run what would be refused after it: a token that is missing, wrong or for reading only. Nothing
-     * is changed on the Hub.
+     * is changed on the Hub. A repository without a namespace is the user's own from here on.
      */
     void check(Console console, HubOptions hub) throws IOException {
         Repo repo = repo();
         if (repo == null) {
             return;
         }
-        if (repo.id().namespace() == null) {
-            throw new IllegalArgumentException("--push-to " + repo.id() + " names no namespace; expected ns/name");
-        }
         try (HubClient client = hub.open(console)) {
             Identity identity = client.whoami();
+            if (repo.id().namespace() == null) {
+                repository = identity.name() + "/" + repo.id();
+            }
             if ("read".equals(identity.tokenRole()) && !createPullRequest) {
                 throw new AuthenticationException("Cannot push to " + repo + ": the token of " + identity.name()
                         + " is for reading only; use one that may write, or --create-pr");

@@ -112,14 +112,8 @@ final class RepoCommands {
             }
             Boolean visibility = isPrivate ? Boolean.TRUE : isPublic ? Boolean.FALSE : null;
             String url = client.createRepo(named, visibility, existOk);
-            String prefix = client.config().endpoint() + "/" + named.type().webPrefix();
             Map<String, String> facts = new LinkedHashMap<>();
-            // Without a namespace the Hub takes the user's own, and its answer says which.
-            facts.put(
-                    "repo_id",
-                    url.startsWith(prefix)
-                            ? url.substring(prefix.length())
-                            : named.id().toString());
+            facts.put("repo_id", RepoOptions.created(client, named, url).id().toString());
             facts.put("url", url);
             console.done("Repo created", facts);
         }

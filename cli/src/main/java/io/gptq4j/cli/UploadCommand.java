@@ -119,11 +119,12 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
                 .config(hub.settings(console).build())
                 .listener(progress)
                 .build()) {
-            client.createRepo(uri.repo(), isPrivate ? true : null, true);
-            requireBranch(client, uri.repo(), branch);
+            Repo target = RepoOptions.created(
+                    client, uri.repo(), client.createRepo(uri.repo(), isPrivate ? true : null, true));
+            requireBranch(client, target, branch);
             List<CommitOperation> operations = new ArrayList<>(adds);
-            operations.addAll(deletions(client, uri.repo(), branch, adds));
-            CommitResult commit = client.commit(CommitRequest.of(uri.repo(), operations, summary(adds))
+            operations.addAll(deletions(client, target, branch, adds));
+            CommitResult commit = client.commit(CommitRequest.of(target, operations, summary(adds))
                     .to(branch)
                     .describedAs(description)
                     .asPullRequest(createPullRequest)

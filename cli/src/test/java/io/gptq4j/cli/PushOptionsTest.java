@@ -1,0 +1,68 @@
+package io.gptq4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.gptq4j.hub.repo.Repo;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine;
+
+class PushOptionsTest {
+    @TempDir
+    Path home;
+
+    private final StubHub hub = StubHub.start();
+    private TestConsole test = TestConsole.piped();
+    private Path artifact = Path.of("");
+
+    @BeforeEach
+    void prepare() throws IOException {
+        artifact = Files.createDirectory(home.resolve("it's done"));
+        Files.writeString(artifact.resolve("config.json"), "{}");
+        test = new TestConsole(
+                Map.of("HF_HOME", home.toString(), "HF_ENDPOINT", hub.url(), "HF_TOKEN", "hf_fakewrite"), 0);
+        hub.on("GET /api/whoami-v2", 200, "{\"type\":\"user\",\"name\":\"me\"}")
+                .on("POST /api/repos/create", 200, "{\"url\":\"" + hub.url() + "/me/m\"}")
+                .on("GET /api/models/me/m/tree/main", 200, "[]")
+                .on(
+                        "POST /api/models/me/m/preupload/main",
+                        200,
+                        "{\"files\":[{\"path\":\"config.json\",\"uploadMode\":\"regular\"},"
+                                + "{\"path\":\"README.md\",\"uploadMode\":\"regular\"}]}")
+                .on(
+                        "POST /api/models/me/m/commit/main",
+                        200,
+                        "{\"commitUrl\":\"" + hub.url() + "/me/m/commit/" + "c".repeat(40) + "\",\"commitOid\":\""
+                                + "c".repeat(40) + "\"}");
+    }
+
+    @AfterEach
+    void stopHub() {
+        hub.close();
+    }
+
+    private static PushOptions options(String... args) {
+        PushOptions options = new PushOptions();
+        new CommandLine(CommandLine.Model.CommandSpec.create().addMixin("push", mixin(options))).parseArgs(args);
+        return options;
+    }
+
+    private static CommandLine.Model.CommandSpec mixin(PushOptions options) {
+        return CommandLine.Model.CommandSpec.forAnnotatedObject(options);
+    }
+
+    @Test
+    void aNameWithoutNamespaceIsOneOfTheUsersOwn() throws IOException {
+        PushOptions push = options("--push-to", "m");
+        push.check(test.console, new HubOptions());
+        assertThat(push.repo()).isEqualTo(Repo.model("me/m"));
+        assertThat(push.push(test.console, new HubOptions(), artifact, "it").url())
+                .startsWith(hub.url() + "/me/m/commit/");
+    }
+}

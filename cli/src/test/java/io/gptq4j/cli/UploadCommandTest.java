@@ -1,0 +1,68 @@
+package io.gptq4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class UploadCommandTest {
+    @TempDir
+    Path home;
+
+    private final StubHub hub = StubHub.start();
+    private TestConsole test = TestConsole.piped();
+    private Path folder = Path.of("");
+
+    @BeforeEach
+    void prepare() throws IOException {
+        folder = Files.createDirectory(home.resolve("up"));
+        Files.writeString(folder.resolve("a.txt"), "a");
+        hub.on("POST /api/repos/create", 200, "{\"url\":\"" + hub.url() + "/me/m\"}")
+                .on(
+                        "POST /api/models/me/m/preupload/main",
+                        200,
+                        "{\"files\":[{\"path\":\"a.txt\",\"uploadMode\":\"regular\"},"
+                                + "{\"path\":\"sub/a.txt\",\"uploadMode\":\"regular\"},"
+                                + "{\"path\":\"README.md\",\"uploadMode\":\"regular\"}]}")
+                .on(
+                        "POST /api/models/me/m/commit/main",
+                        200,
+                        "{\"commitUrl\":\"" + hub.url() + "/me/m/commit/" + "c".repeat(40) + "\",\"commitOid\":\""
+                                + "c".repeat(40) + "\"}");
+    }
+
+    @AfterEach
+    void stopHub() {
+        hub.close();
+    }
+
+    private int run(String... args) {
+        test = new TestConsole(
+                Map.of("HF_HOME", home.toString(), "HF_ENDPOINT", hub.url(), "HF_TOKEN", "hf_fakewrite"), 0);
+        return Main.run(test.console, args);
+    }
+
+    private List<String> asked() {
+        return hub.requests().stream()
+                .map(request -> request.replaceAll(" (Bearer|-).*", "").replaceAll("(?s)\\n.*", ""))
+                .toList();
+    }
+
+    @Test
+    void anIdWithoutNamespaceIsOneOfTheUsersOwn() {
+        assertThat(run("upload", "m", folder.toString())).as(test.err()).isZero();
+        assertThat(asked())
+                .containsExactly(
+                        "POST /api/repos/create",
+                        "POST /api/models/me/m/preupload/main",
+                        "POST /api/models/me/m/commit/main");
+        assertThat(test.out().strip()).startsWith(hub.url() + "/me/m/commit/");
+    }
+}
