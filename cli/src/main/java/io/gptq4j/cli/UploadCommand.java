@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
@@ -104,7 +105,8 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
     @Override
     public Integer call() throws IOException {
         HubUri uri = repo.parse(repository);
-        List<CommitOperation.Add> adds = adds(uri);
+        String place = pathInRepo != null ? pathInRepo : Objects.requireNonNullElse(uri.path(), "");
+        List<CommitOperation.Add> adds = adds(uri.repo(), place);
         if (adds.isEmpty()) {
             throw new NoSuchFileException(
                     local == null ? uri.repo().id().name() : local, null, "there is no file to upload that matches");
@@ -123,7 +125,9 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
                     client, uri.repo(), client.createRepo(uri.repo(), isPrivate ? true : null, true));
             requireBranch(client, target, branch);
             List<CommitOperation> operations = new ArrayList<>(adds);
-            operations.addAll(deletions(client, target, branch, adds));
+            if (!delete.isEmpty()) {
+                operations.addAll(deletions(client.tree(target, branch, null, true), prefix(place), delete, adds));
+            }
             CommitResult commit = client.commit(CommitRequest.of(target, operations, summary(adds))
                     .to(branch)
                     .describedAs(description)
@@ -141,28 +145,30 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
         return ExitCode.OK.number();
     }
 
-    private List<CommitOperation.Add> adds(HubUri uri) throws IOException {
-        String source = local != null ? local : uri.repo().id().name();
-        String target = pathInRepo != null ? pathInRepo : uri.path();
+    /** The files to upload; {@code place} is where they go: empty for the root, or for a file under its own name. */
+    private List<CommitOperation.Add> adds(Repo repository, String place) throws IOException {
+        String source = local != null ? local : repository.id().name();
         Patterns patterns = Patterns.of(include, exclude);
         if (local != null && !Files.exists(Path.of(local)) && local.matches(".*[*?\\[].*")) {
             if (!include.isEmpty()) {
                 throw new IllegalArgumentException("'" + local + "' is a pattern already; leave --include out");
             }
-            return CommitOperation.ofFolder(
-                    Path.of("."), target == null ? "" : target, Patterns.of(List.of(local), exclude));
+            return CommitOperation.ofFolder(Path.of("."), place, Patterns.of(List.of(local), exclude));
         }
         Path path = Path.of(source);
         if (Files.isDirectory(path)) {
-            return CommitOperation.ofFolder(path, target == null ? "" : target, patterns);
+            return CommitOperation.ofFolder(path, place, patterns);
         }
         if (!Files.isRegularFile(path)) {
             throw new NoSuchFileException(
                     source, null, "no such file or folder" + (local == null ? "; name what is to be uploaded" : ""));
         }
-        Path name = path.getFileName();
-        return List.of(
-                new CommitOperation.Add(target == null || target.equals(".") ? String.valueOf(name) : target, path));
+        if (!delete.isEmpty()) {
+            throw new IllegalArgumentException("--delete goes with a folder, but '" + source
+                    + "' is a file; leave --delete out, or upload the folder with --include");
+        }
+        String name = String.valueOf(path.getFileName());
+        return List.of(new CommitOperation.Add(place.isEmpty() || place.equals(".") ? name : place, path));
     }
 
     private String summary(List<CommitOperation.Add> adds) {
@@ -178,14 +184,6 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
             console.note("Branch '" + branch + "' not found. Creating it...");
             client.createBranch(repository, branch.name(), null, true);
         }
-    }
-
-    /** What --delete removes; patterns are relative to where the upload goes. */
-    private List<CommitOperation> deletions(
-            HubClient client, Repo repository, Revision branch, List<CommitOperation.Add> adds) throws IOException {
-        return delete.isEmpty()
-                ? List.of()
-                : deletions(client.tree(repository, branch, null, true), prefix(), delete, adds);
     }
 
     /**
@@ -211,10 +209,9 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
         return deletions;
     }
 
-    private String prefix() {
-        String folder = pathInRepo == null
-                ? ""
-                : pathInRepo.replaceFirst("^(\\./)+", "").replaceAll("^/+|/+$", "");
+    /** Where the patterns of --delete begin, which is where the upload goes. */
+    private static String prefix(String place) {
+        String folder = place.replaceFirst("^(\\./)+", "").replaceAll("^/+|/+$", "");
         return folder.isEmpty() || folder.equals(".") ? "" : folder + "/";
     }
 

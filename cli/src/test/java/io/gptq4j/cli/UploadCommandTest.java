@@ -5,12 +5,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class UploadCommandTest {
     @TempDir
@@ -64,5 +69,34 @@ class UploadCommandTest {
                         "POST /api/models/me/m/preupload/main",
                         "POST /api/models/me/m/commit/main");
         assertThat(test.out().strip()).startsWith(hub.url() + "/me/m/commit/");
+    }
+
+    private static String tree(String... paths) {
+        return Stream.of(paths)
+                .map(path ->
+                        "{\"type\":\"file\",\"path\":\"" + path + "\",\"oid\":\"" + "0".repeat(40) + "\",\"size\":1}")
+                .collect(Collectors.joining(",", "[", "]"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"hf://me/m/sub UP", "hf://me/m/other UP ./sub/", "me/m UP /sub"})
+    void deletesOnlyWhereTheUploadGoes(String target) {
+        hub.on("GET /api/models/me/m/tree/main", 200, tree("b.txt", "sub/a.txt", "sub/b.txt", "sub/c/d.txt", "subs"));
+        List<String> args = new ArrayList<>(List.of("upload", "--delete", "*"));
+        args.addAll(List.of(target.replace("UP", folder.toString()).split(" ")));
+        assertThat(run(args.toArray(String[]::new))).as(test.err()).isZero();
+        assertThat(hub.requests().get(hub.requests().size() - 1).lines().filter(line -> line.contains("\"key\"")))
+                .map(line -> line.replaceAll(".*\"key\":\"(\\w+)\".*?(\"path\":\"([^\"]*)\".*)?", "$1 $3")
+                        .strip())
+                .containsExactlyInAnyOrder(
+                        "header", "file sub/a.txt", "deletedFile sub/b.txt", "deletedFile sub/c/d.txt");
+    }
+
+    @Test
+    void aSingleFileDeletesNothing() {
+        assertThat(run("upload", "me/m", folder.resolve("a.txt").toString(), "sub", "--delete", "*"))
+                .isEqualTo(1);
+        assertThat(test.err()).startsWith("error: --delete goes with a folder");
+        assertThat(asked()).isEmpty();
     }
 }
