@@ -14,12 +14,16 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** Where on the Hub an artifact goes, if anywhere. */
 final class PushOptions {
-    /** Of an artifact that was there before, nothing must remain that a server would load together with the new one. */
+    /**
+     * Of an artifact that was there before, nothing must remain that a server would load together with the new one. Servers
+     * look at the root only, so what lies in folders stays.
+     */
     private static final List<String> STALE =
             List.of("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*", "quantize_config.json");
 
@@ -78,7 +82,13 @@ final class PushOptions {
             client.createRepo(repo, isPrivate ? true : null, true);
             List<CommitOperation.Add> adds = CommitOperation.ofFolder(artifact, "", Patterns.ALL);
             List<CommitOperation> operations = new ArrayList<>(adds);
-            operations.addAll(UploadCommand.deletions(client.tree(repo, Revision.MAIN, null, true), "", STALE, adds));
+            List<CommitOperation> stale =
+                    UploadCommand.deletions(client.tree(repo, Revision.MAIN, null, false), "", STALE, adds);
+            if (!stale.isEmpty()) {
+                console.note("Removing from " + repo + " what is of an older artifact: "
+                        + stale.stream().map(CommitOperation::path).collect(Collectors.joining(", ")));
+            }
+            operations.addAll(stale);
             CommitResult commit =
                     client.commit(CommitRequest.of(repo, operations, summary).asPullRequest(createPullRequest));
             console.progress().finish();

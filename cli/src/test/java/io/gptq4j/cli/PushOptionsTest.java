@@ -65,4 +65,25 @@ class PushOptionsTest {
         assertThat(push.push(test.console, new HubOptions(), artifact, "it").url())
                 .startsWith(hub.url() + "/me/m/commit/");
     }
+
+    private static String file(String path) {
+        return "{\"type\":\"file\",\"path\":\"" + path + "\",\"oid\":\"" + "0".repeat(40) + "\",\"size\":1}";
+    }
+
+    @Test
+    void anOlderArtifactGoesWithANoteAndFoldersStay() throws IOException {
+        String root = file("old.safetensors") + "," + file("notes.txt");
+        hub.on("GET /api/models/me/m/tree/main?recursive=false&expand=false", 200, "[" + root + "]")
+                .on(
+                        "GET /api/models/me/m/tree/main?recursive=true&expand=false",
+                        200,
+                        "[" + root + "," + file("lora/adapter.safetensors") + "]");
+        options("--push-to", "me/m").push(test.console, new HubOptions(), artifact, "it");
+        assertThat(hub.requests())
+                .last()
+                .asString()
+                .contains("\"old.safetensors\"")
+                .doesNotContain("adapter", "notes");
+        assertThat(test.err()).contains("Removing from model 'me/m'", ": old.safetensors" + System.lineSeparator());
+    }
 }
