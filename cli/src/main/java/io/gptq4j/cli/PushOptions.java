@@ -2,7 +2,6 @@ package io.gptq4j.cli;
 
 import io.gptq4j.hub.HubClient;
 import io.gptq4j.hub.error.AuthenticationException;
-import io.gptq4j.hub.error.HubException;
 import io.gptq4j.hub.repo.Identity;
 import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.Revision;
@@ -93,10 +92,16 @@ final class PushOptions {
                     client.commit(CommitRequest.of(repo, operations, summary).asPullRequest(createPullRequest));
             console.progress().finish();
             return commit;
-        } catch (HubException e) {
+        } catch (IOException e) {
             console.warn("The result is complete in " + artifact + " but not on the Hub; to try again: gptq4j upload "
-                    + repo.id() + " " + artifact + (createPullRequest ? " --create-pr" : ""));
+                    + repo.id() + " " + quoted(artifact.toString()) + (isPrivate ? " --private" : "")
+                    + (createPullRequest ? " --create-pr" : ""));
             throw e;
         }
+    }
+
+    /** A word as a shell reads it. */
+    private static String quoted(String word) {
+        return word.matches("[A-Za-z0-9_@%+=:,./-]+") ? word : "'" + word.replace("'", "'\\''") + "'";
     }
 }

@@ -1,10 +1,13 @@
 package io.gptq4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.gptq4j.hub.error.HubException;
 import io.gptq4j.hub.repo.Repo;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
@@ -85,5 +88,24 @@ class PushOptionsTest {
                 .contains("\"old.safetensors\"")
                 .doesNotContain("adapter", "notes");
         assertThat(test.err()).contains("Removing from model 'me/m'", ": old.safetensors" + System.lineSeparator());
+    }
+
+    @Test
+    void theAdviceAfterAFailureCanBeCopied() {
+        hub.refuse("POST /api/models/me/m/commit/main", 413, "");
+        PushOptions push = options("--push-to", "me/m", "--private", "--create-pr");
+        assertThatThrownBy(() -> push.push(test.console, new HubOptions(), artifact, "it"))
+                .isInstanceOf(HubException.class);
+        assertThat(test.err())
+                .contains("gptq4j upload me/m '" + home + "/it'\\''s done' --private --create-pr"
+                        + System.lineSeparator());
+    }
+
+    @Test
+    void theAdviceIsGivenWhateverFails() {
+        Path missing = home.resolve("missing");
+        assertThatThrownBy(() -> options("--push-to", "me/m").push(test.console, new HubOptions(), missing, "it"))
+                .isInstanceOf(NoSuchFileException.class);
+        assertThat(test.err()).contains("gptq4j upload me/m " + missing + System.lineSeparator());
     }
 }
