@@ -78,8 +78,9 @@ final class PushOptions {
                 .config(hub.settings(console).build())
                 .listener(new TransferProgress(console.progress(), "uploading"))
                 .build()) {
-            client.createRepo(repo, isPrivate ? true : null, true);
             List<CommitOperation.Add> adds = CommitOperation.ofFolder(artifact, "", Patterns.ALL);
+            UploadCommand.checkCard(client, repo, adds);
+            client.createRepo(repo, isPrivate ? true : null, true);
             List<CommitOperation> operations = new ArrayList<>(adds);
             List<CommitOperation> stale =
                     UploadCommand.deletions(client.tree(repo, Revision.MAIN, null, false), "", STALE, adds);
@@ -88,8 +89,9 @@ final class PushOptions {
                         + stale.stream().map(CommitOperation::path).collect(Collectors.joining(", ")));
             }
             operations.addAll(stale);
-            CommitResult commit =
-                    client.commit(CommitRequest.of(repo, operations, summary).asPullRequest(createPullRequest));
+            CommitResult commit = client.commit(CommitRequest.of(repo, operations, summary)
+                    .asPullRequest(createPullRequest)
+                    .withCardChecked());
             console.progress().finish();
             return commit;
         } catch (IOException e) {

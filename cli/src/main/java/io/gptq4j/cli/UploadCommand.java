@@ -121,6 +121,7 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
                 .config(hub.settings(console).build())
                 .listener(progress)
                 .build()) {
+            checkCard(client, uri.repo(), adds);
             Repo target = RepoOptions.created(
                     client, uri.repo(), client.createRepo(uri.repo(), isPrivate ? true : null, true));
             requireBranch(client, target, branch);
@@ -132,7 +133,8 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
                     .to(branch)
                     .describedAs(description)
                     .asPullRequest(createPullRequest)
-                    .onTopOf(parentCommit));
+                    .onTopOf(parentCommit)
+                    .withCardChecked());
             if (!commit.changed()) {
                 console.note("Nothing has changed since the last commit, so none was made.");
             }
@@ -176,6 +178,15 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
             return message;
         }
         return "Upload " + (adds.size() == 1 ? adds.get(0).path() : "folder") + " with gptq4j";
+    }
+
+    /** Lets the Hub refuse a card before there is a repository, which would remain without anything in it. */
+    static void checkCard(HubClient client, Repo repository, List<CommitOperation.Add> adds) throws IOException {
+        for (CommitOperation.Add add : adds) {
+            if (add.path().equals("README.md")) {
+                client.validateCard(repository.type(), add.source());
+            }
+        }
     }
 
     private void requireBranch(HubClient client, Repo repository, Revision branch) throws IOException {

@@ -108,4 +108,13 @@ class PushOptionsTest {
                 .isInstanceOf(NoSuchFileException.class);
         assertThat(test.err()).contains("gptq4j upload me/m " + missing + System.lineSeparator());
     }
+
+    @Test
+    void aCardThatIsRefusedLeavesNoRepositoryBehind() throws IOException {
+        Files.writeString(artifact.resolve("README.md"), "---\nlicense: mit\n---\n");
+        hub.refuse("POST /api/validate-yaml", 400, "");
+        assertThatThrownBy(() -> options("--push-to", "me/m").push(test.console, new HubOptions(), artifact, "it"))
+                .hasMessageContaining("front matter");
+        assertThat(hub.requests()).singleElement().asString().startsWith("POST /api/validate-yaml");
+    }
 }

@@ -99,4 +99,19 @@ class UploadCommandTest {
         assertThat(test.err()).startsWith("error: --delete goes with a folder");
         assertThat(asked()).isEmpty();
     }
+
+    @Test
+    void aCardIsCheckedOnceAndBeforeThereIsARepository() throws IOException {
+        Files.writeString(folder.resolve("README.md"), "---\nlicense: mit\n---\n");
+        hub.on("POST /api/validate-yaml", 200, "{\"errors\":[],\"warnings\":[]}");
+        assertThat(run("upload", "m", folder.toString())).as(test.err()).isZero();
+        assertThat(asked())
+                .startsWith("POST /api/validate-yaml", "POST /api/repos/create")
+                .containsOnlyOnce("POST /api/validate-yaml");
+        hub.on("POST /api/validate-yaml", 400, "{\"error\":\"license: unknown\"}");
+        hub.requests().clear();
+        assertThat(run("upload", "m", folder.toString())).isEqualTo(1);
+        assertThat(test.err()).startsWith("error: Nothing was uploaded").contains("license: unknown");
+        assertThat(asked()).containsExactly("POST /api/validate-yaml");
+    }
 }

@@ -12,6 +12,7 @@ import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoEntry;
 import io.gptq4j.hub.repo.RepoInfo;
 import io.gptq4j.hub.repo.RepoRefs;
+import io.gptq4j.hub.repo.RepoType;
 import io.gptq4j.hub.repo.Revision;
 import io.gptq4j.hub.repo.SearchQuery;
 import io.gptq4j.hub.transfer.CommitRequest;
@@ -219,6 +220,18 @@ public final class HubClient implements Closeable {
      */
     public RemoteFile open(Repo repo, Revision revision, String path) throws IOException {
         return new RemoteFile(http.retry(), downloads.content(repo, revision, path));
+    }
+
+    /**
+     * Has the Hub check the front matter of a README.md. {@link #commit} does so too; asked before, a refusal comes before a
+     * repository is made. Hubs that have no such check let everything pass.
+     *
+     * @param type what kind of repository it is meant for
+     * @param readme the file
+     * @throws io.gptq4j.hub.error.HubException if the front matter is refused, with the reason
+     */
+    public void validateCard(RepoType type, Path readme) throws IOException {
+        uploads.validateCard(type, readme);
     }
 
     /**
