@@ -85,11 +85,13 @@ class UploadCommandTest {
         List<String> args = new ArrayList<>(List.of("upload", "--delete", "*"));
         args.addAll(List.of(target.replace("UP", folder.toString()).split(" ")));
         assertThat(run(args.toArray(String[]::new))).as(test.err()).isZero();
-        assertThat(hub.requests().get(hub.requests().size() - 1).lines().filter(line -> line.contains("\"key\"")))
-                .map(line -> line.replaceAll(".*\"key\":\"(\\w+)\".*?(\"path\":\"([^\"]*)\".*)?", "$1 $3")
-                        .strip())
-                .containsExactlyInAnyOrder(
-                        "header", "file sub/a.txt", "deletedFile sub/b.txt", "deletedFile sub/c/d.txt");
+        assertThat(hub.requests())
+                .last()
+                .asString()
+                .contains("\"path\":\"sub/a.txt\"")
+                .contains("{\"key\":\"deletedFile\",\"value\":{\"path\":\"sub/b.txt\"}}\n"
+                        + "{\"key\":\"deletedFile\",\"value\":{\"path\":\"sub/c/d.txt\"}}")
+                .doesNotContain("\"b.txt\"", "subs");
     }
 
     @Test
