@@ -86,7 +86,10 @@ final class PushOptions {
                     UploadCommand.deletions(client.tree(repo, Revision.MAIN, null, false), "", STALE, adds);
             if (!stale.isEmpty()) {
                 console.note("Removing from " + repo + " what is of an older artifact: "
-                        + stale.stream().map(CommitOperation::path).collect(Collectors.joining(", ")));
+                        + stale.stream()
+                                .map(CommitOperation::path)
+                                .map(Console::printable)
+                                .collect(Collectors.joining(", ")));
             }
             operations.addAll(stale);
             CommitResult commit = client.commit(CommitRequest.of(repo, operations, summary)

@@ -141,7 +141,7 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
             String shown = commit.pullRequestUrl() != null ? commit.pullRequestUrl() : commit.url();
             console.result(
                     new Result(commit.url(), commit.commit(), commit.pullRequestUrl(), commit.changed()),
-                    () -> shown,
+                    () -> Console.printable(shown),
                     List.of(shown));
         }
         return ExitCode.OK.number();
