@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.LoggerFactory;
@@ -273,8 +274,9 @@ final class Console {
                     .writeValueAsString(value);
             return CONTROL_IN_JSON
                     .matcher(json)
-                    .replaceAll(found -> String.format(
-                            Locale.ROOT, "\\\\u%04x", (int) found.group().charAt(0)));
+                    .replaceAll(found -> Matcher.quoteReplacement('\\'
+                            + String.format(
+                                    Locale.ROOT, "u%04x", (int) found.group().charAt(0))));
         } catch (JsonProcessingException e) {
             throw new IllegalStateException("The result " + value.getClass().getName() + " has no JSON form", e);
         }
