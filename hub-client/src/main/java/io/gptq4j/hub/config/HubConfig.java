@@ -276,7 +276,7 @@ public final class HubConfig {
                     Files.isRegularFile(tokenFile) ? Files.readString(tokenFile).strip() : "";
             return content.isEmpty() ? null : new HubToken(content, "the file " + tokenFile);
         } catch (IOException e) {
-            throw new UncheckedIOException("The token file " + tokenFile + " cannot be read", e);
+            throw new UncheckedIOException(new IOException("The token file " + tokenFile + " cannot be read: " + e, e));
         }
     }
 
