@@ -258,8 +258,9 @@ public final class HubConfig {
                 || !("http".equals(uri.getScheme()) || "https".equals(uri.getScheme()))
                 || uri.getRawQuery() != null
                 || uri.getUserInfo() != null) {
-            throw new IllegalArgumentException(
-                    source + " is '" + text + "'; expected an address such as " + DEFAULT_ENDPOINT);
+            // A password is nobody's business but the user's, so what may be one is not repeated.
+            throw new IllegalArgumentException(source + " is '" + endpoint.replaceFirst("^(.*//)?.*@", "$1")
+                    + "'; expected an address such as " + DEFAULT_ENDPOINT + ", without a user and a query");
         }
         return endpoint;
     }
