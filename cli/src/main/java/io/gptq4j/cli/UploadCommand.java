@@ -5,6 +5,7 @@ import io.gptq4j.hub.repo.HubUri;
 import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoEntry;
 import io.gptq4j.hub.repo.RepoFile;
+import io.gptq4j.hub.repo.RepoType;
 import io.gptq4j.hub.repo.Revision;
 import io.gptq4j.hub.transfer.CommitOperation;
 import io.gptq4j.hub.transfer.CommitRequest;
@@ -122,8 +123,10 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
                 .listener(progress)
                 .build()) {
             checkCard(client, uri.repo(), adds);
+            // As hf: the README.md of a space says what it runs, but the Hub makes none without a first guess.
+            String sdk = uri.repo().type() == RepoType.SPACE ? "gradio" : null;
             Repo target = RepoOptions.created(
-                    client, uri.repo(), client.createRepo(uri.repo(), isPrivate ? true : null, true));
+                    client, uri.repo(), client.createRepo(uri.repo(), sdk, isPrivate ? true : null, true));
             requireBranch(client, target, branch);
             List<CommitOperation> operations = new ArrayList<>(adds);
             if (!delete.isEmpty()) {

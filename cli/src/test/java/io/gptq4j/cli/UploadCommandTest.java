@@ -116,4 +116,10 @@ class UploadCommandTest {
         assertThat(test.err()).startsWith("error: Nothing was uploaded").contains("license: unknown");
         assertThat(asked()).containsExactly("POST /api/validate-yaml");
     }
+
+    @Test
+    void aSpaceIsMadeAsHfMakesIt() {
+        assertThat(run("upload", "me/s", folder.toString(), "--type", "space")).isEqualTo(1);
+        assertThat(hub.requests().get(0)).endsWith("\"type\":\"space\",\"sdk\":\"gradio\"}");
+    }
 }

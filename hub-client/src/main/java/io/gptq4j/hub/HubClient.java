@@ -148,15 +148,22 @@ public final class HubClient implements Closeable {
         return api.exists(repo, revision);
     }
 
+    /** Makes a model or dataset repository, see {@link #createRepo(Repo, String, Boolean, boolean)}. */
+    public String createRepo(Repo repo, @Nullable Boolean isPrivate, boolean existOk) throws IOException {
+        return createRepo(repo, null, isPrivate, existOk);
+    }
+
     /**
      * Makes a repository.
      *
+     * @param spaceSdk what a space runs, such as {@code docker}, without which the Hub makes none; null for other types
      * @param isPrivate whether others may not see it, or null for the namespace's default
      * @param existOk whether it is well if it is there already; nothing of it is changed then
      * @return the address of its page
      */
-    public String createRepo(Repo repo, @Nullable Boolean isPrivate, boolean existOk) throws IOException {
-        return api.create(repo, isPrivate, existOk);
+    public String createRepo(Repo repo, @Nullable String spaceSdk, @Nullable Boolean isPrivate, boolean existOk)
+            throws IOException {
+        return api.create(repo, spaceSdk, isPrivate, existOk);
     }
 
     /** Removes a repository for good; with {@code missingOk} it is well if there is none. */
