@@ -93,6 +93,9 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
     @Option(names = "--dry-run", description = "Only say what would be uploaded; nothing is asked of the Hub.")
     private boolean dryRun;
 
+    @Option(names = "--every", paramLabel = "MINUTES", hidden = true)
+    private @Nullable String every;
+
     @Mixin
     private final HubOptions hub = new HubOptions();
 
@@ -105,6 +108,11 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
 
     @Override
     public Integer call() throws IOException {
+        if (every != null) {
+            throw new IllegalArgumentException(
+                    "--every is not supported: an upload is one commit and ends; run it again"
+                            + " from cron, a timer or a loop, and what has not changed is left out");
+        }
         HubUri uri = repo.parse(repository);
         String place = pathInRepo != null ? pathInRepo : Objects.requireNonNullElse(uri.path(), "");
         List<CommitOperation.Add> adds = adds(uri.repo(), place);

@@ -97,6 +97,22 @@ class AuthCommandsTest {
     }
 
     @Test
+    void optionsOfHfAreTakenOrRefusedWithAReason() throws IOException {
+        assertThat(run("auth", "login", "--token", "hf_fakewrite", "--force")).isZero();
+        assertThat(home.resolve("token")).hasContent("hf_fakewrite");
+        assertThat(run("auth", "list", "--no-truncate")).isZero();
+        assertThat(run("cache", "ls", "--no-truncate")).isZero();
+        hub.requests().clear();
+        assertThat(run("auth", "login", "--token", "hf_fakeread", "--add-to-git-credential"))
+                .isEqualTo(1);
+        assertThat(test.err()).startsWith("error: --add-to-git-credential").contains("git credential approve");
+        assertThat(home.resolve("token")).hasContent("hf_fakewrite");
+        assertThat(run("upload", "me/m", home.toString(), "--every", "5")).isEqualTo(1);
+        assertThat(test.err()).startsWith("error: --every").contains("cron");
+        assertThat(hub.requests()).isEmpty();
+    }
+
+    @Test
     void loginSaysThatTheVariableIsStronger() {
         environment.put("HF_TOKEN", "hf_ofvariable");
         assertThat(run("auth", "login", "--token", "hf_fakewrite")).isZero();
