@@ -35,10 +35,14 @@ final class AuthCommands {
 
     /** Says which token is in force if it is not the one that the command has just chosen. */
     static void warnOfOtherToken(Console console, HubConfig config) {
-        config.token()
-                .filter(token -> !token.source().endsWith(config.tokenFile().toString()))
-                .ifPresent(token -> console.warn(
-                        "The token from " + token.source() + " is still in force; it goes before the stored ones"));
+        try {
+            config.token()
+                    .filter(token -> !token.source().endsWith(config.tokenFile().toString()))
+                    .ifPresent(token -> console.warn(
+                            "The token from " + token.source() + " is still in force; it goes before the stored ones"));
+        } catch (IllegalArgumentException broken) {
+            console.warn(String.valueOf(broken.getMessage()));
+        }
     }
 
     private static HubToken tokenInForce(HubConfig config) throws AuthenticationException {

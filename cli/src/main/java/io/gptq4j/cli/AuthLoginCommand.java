@@ -23,12 +23,24 @@ final class AuthLoginCommand implements Callable<Integer>, HubVerb {
                     + " https://huggingface.co/settings/tokens.")
     private @Nullable String token;
 
+    /** Of hf's; here a login never asks whether there is one already. */
+    @SuppressWarnings("UnusedVariable")
+    @Option(names = "--force", hidden = true)
+    private boolean force;
+
+    @Option(names = "--add-to-git-credential", hidden = true)
+    private boolean addToGitCredential;
+
     AuthLoginCommand(Console console) {
         this.console = console;
     }
 
     @Override
     public Integer call() throws IOException, InterruptedException {
+        if (addToGitCredential) {
+            throw new IllegalArgumentException("--add-to-git-credential is not supported, because gptq4j does not use"
+                    + " git; leave it out, and give git the token with 'git credential approve' if you need it there");
+        }
         HubConfig environment = HubOptions.environment(console).build();
         HubToken given = token();
         TokenStore.requireUsable(given);

@@ -152,14 +152,14 @@ final class CacheVerifyCommand implements Callable<Integer>, HubVerb {
                         ? "\u2713 Verified " + result.checked() + " file(s) for " + repo + ". All checksums match."
                         : "Verified " + result.checked() + " file(s) for " + repo + ":");
         for (Verification.Mismatch mismatch : result.mismatches()) {
-            lines.add("  - " + mismatch.path() + ": expected " + mismatch.expected() + " (" + mismatch.algorithm()
-                    + "), got " + mismatch.actual());
+            lines.add("  - " + Console.printable(mismatch.path()) + ": expected " + mismatch.expected() + " ("
+                    + mismatch.algorithm() + "), got " + mismatch.actual());
         }
         if (failOnMissing) {
-            result.missing().forEach(path -> lines.add("  - " + path + ": missing here"));
+            result.missing().forEach(path -> lines.add("  - " + Console.printable(path) + ": missing here"));
         }
         if (failOnExtra) {
-            result.extra().forEach(path -> lines.add("  - " + path + ": not on the Hub"));
+            result.extra().forEach(path -> lines.add("  - " + Console.printable(path) + ": not on the Hub"));
         }
         lines.add("  repo_id: " + repo.id());
         lines.add("  repo_type: " + repo.type().singular());

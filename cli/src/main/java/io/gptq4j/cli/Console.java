@@ -13,24 +13,39 @@ import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.LoggerFactory;
 
 /**
  * What a command says and where: its one result on standard output, everything else on standard error.
  *
- * <p>Both are UTF-8 whatever the locale. Used by the command's thread; only the {@link #progress() progress view} may
+ * <p>Both are UTF-8 whatever the locale, and neither gets control characters, which names and messages of a server could
+ * hold.
+ *
+ * <p> Used by the command's thread; only the {@link #progress() progress view} may
  * be shared.
  */
 final class Console {
     private static final Set<String> TRUE = Set.of("1", "ON", "YES", "TRUE");
     private static final Set<String> YES = Set.of("y", "yes");
+
+    /** What terminals obey, C1 as well as C0; {@code logback.xml} has the same for logs. */
+    private static final Pattern CONTROL = Pattern.compile("\\p{Cc}");
+
+    /** The same without what our own texts are laid out with. */
+    private static final Pattern CONTROL_IN_LINES = Pattern.compile("\\r(?!\\n)|[\\p{Cc}&&[^\\t\\r\\n]]");
+
+    /** What a terminal obeys though JSON may hold it as it is. */
+    private static final Pattern CONTROL_IN_JSON = Pattern.compile("[\\x7f-\\x9f]");
 
     private final PrintStream out;
     private final PrintStream err;
@@ -108,7 +123,7 @@ final class Console {
         if (progress != null) {
             progress.finish();
         }
-        out.println(json ? toJson(value) : text.get());
+        out.println(json ? toJson(value) : lines(text.get()));
         out.flush();
     }
 
@@ -124,7 +139,7 @@ final class Console {
             result(value, text);
             return;
         }
-        items.forEach(out::println);
+        items.stream().map(Console::printable).forEach(out::println);
         out.flush();
     }
 
@@ -188,7 +203,9 @@ final class Console {
     void failure(Failure failure, Throwable thrown) {
         error(failure.sentence());
         if (verbosity > 0) {
-            thrown.printStackTrace(err);
+            StringWriter trace = new StringWriter();
+            thrown.printStackTrace(new PrintWriter(trace));
+            line(trace.toString().stripTrailing());
         } else if (failure.code() == ExitCode.UNEXPECTED) {
             line("Run the command again with --verbose to see where.");
         }
@@ -222,9 +239,13 @@ final class Console {
         return !out.checkError();
     }
 
-    /** A text of a server without what a terminal would obey. */
+    /** A text of a server, in one line and without what a terminal would obey. */
     static String printable(String text) {
-        return text.replaceAll("\\p{Cntrl}", "?");
+        return CONTROL.matcher(text).replaceAll("?");
+    }
+
+    private static String lines(String text) {
+        return CONTROL_IN_LINES.matcher(text).replaceAll("?");
     }
 
     private ProgressView.Style style() {
@@ -241,16 +262,21 @@ final class Console {
         if (progress != null) {
             progress.clear();
         }
-        err.println(text);
+        err.println(lines(text));
     }
 
     private static String toJson(Object value) {
         try {
-            return JsonMapper.builder()
+            String json = JsonMapper.builder()
                     .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
                     .enable(SerializationFeature.INDENT_OUTPUT)
                     .build()
                     .writeValueAsString(value);
+            return CONTROL_IN_JSON
+                    .matcher(json)
+                    .replaceAll(found -> Matcher.quoteReplacement('\\'
+                            + String.format(
+                                    Locale.ROOT, "u%04x", (int) found.group().charAt(0))));
         } catch (JsonProcessingException e) {
             throw new IllegalStateException("The result " + value.getClass().getName() + " has no JSON form", e);
         }

@@ -57,6 +57,11 @@ public final class Main {
     @Option(names = "--format", scope = ScopeType.INHERIT, hidden = true)
     private Format format = Format.AUTO;
 
+    /** Of hf's; nothing is ever cut off here. */
+    @SuppressWarnings("UnusedVariable")
+    @Option(names = "--no-truncate", scope = ScopeType.INHERIT, hidden = true)
+    private boolean noTruncate;
+
     private Main() {}
 
     /** Runs the command and ends the process with its {@link ExitCode}. */

@@ -162,7 +162,7 @@ final class ProgressView implements AutoCloseable {
     }
 
     private static String separated(String detail) {
-        return detail.isEmpty() ? "" : ", " + detail;
+        return detail.isEmpty() ? "" : ", " + Console.printable(detail);
     }
 
     private static String duration(long nanos) {

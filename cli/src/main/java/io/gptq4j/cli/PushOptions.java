@@ -2,7 +2,6 @@ package io.gptq4j.cli;
 
 import io.gptq4j.hub.HubClient;
 import io.gptq4j.hub.error.AuthenticationException;
-import io.gptq4j.hub.error.HubException;
 import io.gptq4j.hub.repo.Identity;
 import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.Revision;
@@ -14,19 +13,23 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** Where on the Hub an artifact goes, if anywhere. */
 final class PushOptions {
-    /** Of an artifact that was there before, nothing must remain that a server would load together with the new one. */
+    /**
+     * Of an artifact that was there before, nothing must remain that a server would load together with the new one. Servers
+     * look at the root only, so what lies in folders stays.
+     */
     private static final List<String> STALE =
             List.of("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*", "quantize_config.json");
 
     @Option(
             names = "--push-to",
             paramLabel = "REPO",
-            description = "Upload the result to this repository, ns/name, in one commit; made if it is missing.")
+            description = "Upload the result to this repository, [ns/]name, in one commit; made if it is missing.")
     private @Nullable String repository;
 
     @Option(names = "--private", description = "If the repository is made, let nobody else see it.")
@@ -46,18 +49,18 @@ final class PushOptions {
 
     /**
      * Refuses before a long run what would be refused after it: a token that is missing, wrong or for reading only. Nothing
-     * is changed on the Hub.
+     * is changed on the Hub. A repository without a namespace is the user's own from here on.
      */
     void check(Console console, HubOptions hub) throws IOException {
         Repo repo = repo();
         if (repo == null) {
             return;
         }
-        if (repo.id().namespace() == null) {
-            throw new IllegalArgumentException("--push-to " + repo.id() + " names no namespace; expected ns/name");
-        }
         try (HubClient client = hub.open(console)) {
             Identity identity = client.whoami();
+            if (repo.id().namespace() == null) {
+                repository = identity.name() + "/" + repo.id();
+            }
             if ("read".equals(identity.tokenRole()) && !createPullRequest) {
                 throw new AuthenticationException("Cannot push to " + repo + ": the token of " + identity.name()
                         + " is for reading only; use one that may write, or --create-pr");
@@ -75,18 +78,35 @@ final class PushOptions {
                 .config(hub.settings(console).build())
                 .listener(new TransferProgress(console.progress(), "uploading"))
                 .build()) {
-            client.createRepo(repo, isPrivate ? true : null, true);
             List<CommitOperation.Add> adds = CommitOperation.ofFolder(artifact, "", Patterns.ALL);
+            UploadCommand.checkCard(client, repo, adds);
+            client.createRepo(repo, isPrivate ? true : null, true);
             List<CommitOperation> operations = new ArrayList<>(adds);
-            operations.addAll(UploadCommand.deletions(client.tree(repo, Revision.MAIN, null, true), "", STALE, adds));
-            CommitResult commit =
-                    client.commit(CommitRequest.of(repo, operations, summary).asPullRequest(createPullRequest));
+            List<CommitOperation> stale =
+                    UploadCommand.deletions(client.tree(repo, Revision.MAIN, null, false), "", STALE, adds);
+            if (!stale.isEmpty()) {
+                console.note("Removing from " + repo + " what is of an older artifact: "
+                        + stale.stream()
+                                .map(CommitOperation::path)
+                                .map(Console::printable)
+                                .collect(Collectors.joining(", ")));
+            }
+            operations.addAll(stale);
+            CommitResult commit = client.commit(CommitRequest.of(repo, operations, summary)
+                    .asPullRequest(createPullRequest)
+                    .withCardChecked());
             console.progress().finish();
             return commit;
-        } catch (HubException e) {
+        } catch (IOException e) {
             console.warn("The result is complete in " + artifact + " but not on the Hub; to try again: gptq4j upload "
-                    + repo.id() + " " + artifact + (createPullRequest ? " --create-pr" : ""));
+                    + repo.id() + " " + quoted(artifact.toString()) + (isPrivate ? " --private" : "")
+                    + (createPullRequest ? " --create-pr" : ""));
             throw e;
         }
+    }
+
+    /** A word as a shell reads it. */
+    private static String quoted(String word) {
+        return word.matches("[A-Za-z0-9_@%+=:,./-]+") ? word : "'" + word.replace("'", "'\\''") + "'";
     }
 }

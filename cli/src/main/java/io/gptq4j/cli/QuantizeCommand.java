@@ -239,9 +239,15 @@ final class QuantizeCommand implements Callable<Integer> {
                     writer.commit();
                 }
                 double seconds = (System.nanoTime() - start) / 1e9;
-                CommitResult pushed =
-                        repo == null ? null : push.push(console, options.hub(), target, summary(options.model(), gptq));
-                report.print(console, session, modules, perplexity, pushed, seconds);
+                CommitResult pushed = null;
+                try {
+                    if (repo != null) {
+                        pushed = push.push(console, options.hub(), target, summary(options.model(), gptq));
+                    }
+                } finally {
+                    // What took hours is told even if it is not on the Hub.
+                    report.print(console, session, modules, perplexity, pushed, seconds);
+                }
             }
         }
         return ExitCode.OK.number();

@@ -163,7 +163,7 @@ record QuantizeReport(
                 Sizes.format(result.bytesAfter()),
                 Sizes.format(result.bytesBefore()));
         if (result.pushedTo() != null) {
-            text += System.lineSeparator() + result.pushedTo();
+            text += System.lineSeparator() + Console.printable(result.pushedTo());
         }
         return perplexity == null
                 ? text

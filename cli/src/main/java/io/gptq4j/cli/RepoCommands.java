@@ -3,10 +3,12 @@ package io.gptq4j.cli;
 import io.gptq4j.hub.HubClient;
 import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoRefs;
+import io.gptq4j.hub.repo.RepoType;
 import io.gptq4j.hub.repo.Revision;
 import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -101,6 +103,20 @@ final class RepoCommands {
         @Option(names = "--exist-ok", description = "It is well if the repository is there already.")
         private boolean existOk;
 
+        @Option(
+                names = {"--space-sdk", "--space_sdk"},
+                paramLabel = "SDK",
+                description = "What a space runs: gradio, streamlit, docker or static; a space needs one.")
+        private @Nullable SpaceSdk spaceSdk;
+
+        /** As the Hub spells them, but for the case. */
+        enum SpaceSdk {
+            GRADIO,
+            STREAMLIT,
+            DOCKER,
+            STATIC
+        }
+
         Create(Console console) {
             super(console);
         }
@@ -110,16 +126,18 @@ final class RepoCommands {
             if (isPrivate && isPublic) {
                 throw new IllegalArgumentException("A repository cannot be both --private and --public");
             }
+            if (named.type() == RepoType.SPACE && spaceSdk == null) {
+                throw new IllegalArgumentException("A space needs --space-sdk: gradio, streamlit, docker or static");
+            }
+            if (named.type() != RepoType.SPACE && spaceSdk != null) {
+                throw new IllegalArgumentException(
+                        "--space-sdk is for spaces, but " + named + " is none; leave it out, or add --type space");
+            }
+            String sdk = spaceSdk == null ? null : spaceSdk.name().toLowerCase(Locale.ROOT);
             Boolean visibility = isPrivate ? Boolean.TRUE : isPublic ? Boolean.FALSE : null;
-            String url = client.createRepo(named, visibility, existOk);
-            String prefix = client.config().endpoint() + "/" + named.type().webPrefix();
+            String url = client.createRepo(named, sdk, visibility, existOk);
             Map<String, String> facts = new LinkedHashMap<>();
-            // Without a namespace the Hub takes the user's own, and its answer says which.
-            facts.put(
-                    "repo_id",
-                    url.startsWith(prefix)
-                            ? url.substring(prefix.length())
-                            : named.id().toString());
+            facts.put("repo_id", RepoOptions.created(client, named, url).id().toString());
             facts.put("url", url);
             console.done("Repo created", facts);
         }

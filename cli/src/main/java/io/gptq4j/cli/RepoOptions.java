@@ -1,5 +1,6 @@
 package io.gptq4j.cli;
 
+import io.gptq4j.hub.HubClient;
 import io.gptq4j.hub.repo.HubUri;
 import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoId;
@@ -45,6 +46,18 @@ final class RepoOptions {
             throw new IllegalArgumentException("'" + text + "' names more than a repository; expected ns/name");
         }
         return uri.repo();
+    }
+
+    /**
+     * The repository that was made: without a namespace the Hub takes the user's own, and only its answer says which.
+     *
+     * @param url the address of its page, as the Hub gave it
+     */
+    static Repo created(HubClient client, Repo asked, String url) {
+        String site = client.config().endpoint() + "/";
+        return asked.id().namespace() == null && url.startsWith(site)
+                ? Repo.parse(url.substring(site.length()))
+                : asked;
     }
 
     /** The revision of an option, of an address, or the default branch; both at once have to agree. */

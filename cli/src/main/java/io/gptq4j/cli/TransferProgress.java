@@ -29,6 +29,6 @@ final class TransferProgress implements TransferListener {
 
     @Override
     public void progressed(String path, long bytes) {
-        view.update(done.addAndGet(bytes), Console.printable(path));
+        view.update(done.addAndGet(bytes), path);
     }
 }

@@ -5,6 +5,7 @@ import io.gptq4j.hub.repo.HubUri;
 import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoEntry;
 import io.gptq4j.hub.repo.RepoFile;
+import io.gptq4j.hub.repo.RepoType;
 import io.gptq4j.hub.repo.Revision;
 import io.gptq4j.hub.transfer.CommitOperation;
 import io.gptq4j.hub.transfer.CommitRequest;
@@ -17,6 +18,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
@@ -91,6 +93,9 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
     @Option(names = "--dry-run", description = "Only say what would be uploaded; nothing is asked of the Hub.")
     private boolean dryRun;
 
+    @Option(names = "--every", paramLabel = "MINUTES", hidden = true)
+    private @Nullable String every;
+
     @Mixin
     private final HubOptions hub = new HubOptions();
 
@@ -103,8 +108,14 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
 
     @Override
     public Integer call() throws IOException {
+        if (every != null) {
+            throw new IllegalArgumentException(
+                    "--every is not supported: an upload is one commit and ends; run it again"
+                            + " from cron, a timer or a loop, and what has not changed is left out");
+        }
         HubUri uri = repo.parse(repository);
-        List<CommitOperation.Add> adds = adds(uri);
+        String place = pathInRepo != null ? pathInRepo : Objects.requireNonNullElse(uri.path(), "");
+        List<CommitOperation.Add> adds = adds(uri.repo(), place);
         if (adds.isEmpty()) {
             throw new NoSuchFileException(
                     local == null ? uri.repo().id().name() : local, null, "there is no file to upload that matches");
@@ -119,49 +130,58 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
                 .config(hub.settings(console).build())
                 .listener(progress)
                 .build()) {
-            client.createRepo(uri.repo(), isPrivate ? true : null, true);
-            requireBranch(client, uri.repo(), branch);
+            checkCard(client, uri.repo(), adds);
+            // As hf: the README.md of a space says what it runs, but the Hub makes none without a first guess.
+            String sdk = uri.repo().type() == RepoType.SPACE ? "gradio" : null;
+            Repo target = RepoOptions.created(
+                    client, uri.repo(), client.createRepo(uri.repo(), sdk, isPrivate ? true : null, true));
+            requireBranch(client, target, branch);
             List<CommitOperation> operations = new ArrayList<>(adds);
-            operations.addAll(deletions(client, uri.repo(), branch, adds));
-            CommitResult commit = client.commit(CommitRequest.of(uri.repo(), operations, summary(adds))
+            if (!delete.isEmpty()) {
+                operations.addAll(deletions(client.tree(target, branch, null, true), prefix(place), delete, adds));
+            }
+            CommitResult commit = client.commit(CommitRequest.of(target, operations, summary(adds))
                     .to(branch)
                     .describedAs(description)
                     .asPullRequest(createPullRequest)
-                    .onTopOf(parentCommit));
+                    .onTopOf(parentCommit)
+                    .withCardChecked());
             if (!commit.changed()) {
                 console.note("Nothing has changed since the last commit, so none was made.");
             }
             String shown = commit.pullRequestUrl() != null ? commit.pullRequestUrl() : commit.url();
             console.result(
                     new Result(commit.url(), commit.commit(), commit.pullRequestUrl(), commit.changed()),
-                    () -> shown,
+                    () -> Console.printable(shown),
                     List.of(shown));
         }
         return ExitCode.OK.number();
     }
 
-    private List<CommitOperation.Add> adds(HubUri uri) throws IOException {
-        String source = local != null ? local : uri.repo().id().name();
-        String target = pathInRepo != null ? pathInRepo : uri.path();
+    /** The files to upload; {@code place} is where they go: empty for the root, or for a file under its own name. */
+    private List<CommitOperation.Add> adds(Repo repository, String place) throws IOException {
+        String source = local != null ? local : repository.id().name();
         Patterns patterns = Patterns.of(include, exclude);
         if (local != null && !Files.exists(Path.of(local)) && local.matches(".*[*?\\[].*")) {
             if (!include.isEmpty()) {
                 throw new IllegalArgumentException("'" + local + "' is a pattern already; leave --include out");
             }
-            return CommitOperation.ofFolder(
-                    Path.of("."), target == null ? "" : target, Patterns.of(List.of(local), exclude));
+            return CommitOperation.ofFolder(Path.of("."), place, Patterns.of(List.of(local), exclude));
         }
         Path path = Path.of(source);
         if (Files.isDirectory(path)) {
-            return CommitOperation.ofFolder(path, target == null ? "" : target, patterns);
+            return CommitOperation.ofFolder(path, place, patterns);
         }
         if (!Files.isRegularFile(path)) {
             throw new NoSuchFileException(
                     source, null, "no such file or folder" + (local == null ? "; name what is to be uploaded" : ""));
         }
-        Path name = path.getFileName();
-        return List.of(
-                new CommitOperation.Add(target == null || target.equals(".") ? String.valueOf(name) : target, path));
+        if (!delete.isEmpty()) {
+            throw new IllegalArgumentException("--delete goes with a folder, but '" + source
+                    + "' is a file; leave --delete out, or upload the folder with --include");
+        }
+        String name = String.valueOf(path.getFileName());
+        return List.of(new CommitOperation.Add(place.isEmpty() || place.equals(".") ? name : place, path));
     }
 
     private String summary(List<CommitOperation.Add> adds) {
@@ -171,20 +191,21 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
         return "Upload " + (adds.size() == 1 ? adds.get(0).path() : "folder") + " with gptq4j";
     }
 
+    /** Lets the Hub refuse a card before there is a repository, which would remain without anything in it. */
+    static void checkCard(HubClient client, Repo repository, List<CommitOperation.Add> adds) throws IOException {
+        for (CommitOperation.Add add : adds) {
+            if (add.path().equals("README.md")) {
+                client.validateCard(repository.type(), add.source());
+            }
+        }
+    }
+
     private void requireBranch(HubClient client, Repo repository, Revision branch) throws IOException {
         boolean isBranch = !branch.equals(Revision.MAIN) && !branch.name().startsWith("refs/");
         if (isBranch && !createPullRequest && !client.exists(repository, branch)) {
             console.note("Branch '" + branch + "' not found. Creating it...");
             client.createBranch(repository, branch.name(), null, true);
         }
-    }
-
-    /** What --delete removes; patterns are relative to where the upload goes. */
-    private List<CommitOperation> deletions(
-            HubClient client, Repo repository, Revision branch, List<CommitOperation.Add> adds) throws IOException {
-        return delete.isEmpty()
-                ? List.of()
-                : deletions(client.tree(repository, branch, null, true), prefix(), delete, adds);
     }
 
     /**
@@ -210,10 +231,9 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
         return deletions;
     }
 
-    private String prefix() {
-        String folder = pathInRepo == null
-                ? ""
-                : pathInRepo.replaceFirst("^(\\./)+", "").replaceAll("^/+|/+$", "");
+    /** Where the patterns of --delete begin, which is where the upload goes. */
+    private static String prefix(String place) {
+        String folder = place.replaceFirst("^(\\./)+", "").replaceAll("^/+|/+$", "");
         return folder.isEmpty() || folder.equals(".") ? "" : folder + "/";
     }
 

@@ -97,6 +97,22 @@ class AuthCommandsTest {
     }
 
     @Test
+    void optionsOfHfAreTakenOrRefusedWithAReason() throws IOException {
+        assertThat(run("auth", "login", "--token", "hf_fakewrite", "--force")).isZero();
+        assertThat(home.resolve("token")).hasContent("hf_fakewrite");
+        assertThat(run("auth", "list", "--no-truncate")).isZero();
+        assertThat(run("cache", "ls", "--no-truncate")).isZero();
+        hub.requests().clear();
+        assertThat(run("auth", "login", "--token", "hf_fakeread", "--add-to-git-credential"))
+                .isEqualTo(1);
+        assertThat(test.err()).startsWith("error: --add-to-git-credential").contains("git credential approve");
+        assertThat(home.resolve("token")).hasContent("hf_fakewrite");
+        assertThat(run("upload", "me/m", home.toString(), "--every", "5")).isEqualTo(1);
+        assertThat(test.err()).startsWith("error: --every").contains("cron");
+        assertThat(hub.requests()).isEmpty();
+    }
+
+    @Test
     void loginSaysThatTheVariableIsStronger() {
         environment.put("HF_TOKEN", "hf_ofvariable");
         assertThat(run("auth", "login", "--token", "hf_fakewrite")).isZero();
@@ -203,5 +219,33 @@ class AuthCommandsTest {
         assertThat(run("auth", "login", "--token", "hf_fakewrite")).isEqualTo(1);
         assertThat(home).isEmptyDirectory();
         assertThat(List.of(test.err().split("\n"))).first().asString().contains("cannot be the name of a token");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"variable", "file", "unreadable"})
+    void aBrokenTokenStopsOnlyWhoNeedsIt(String place) throws IOException {
+        Path file = home.resolve("token");
+        switch (place) {
+            case "variable" -> environment.put("HF_TOKEN", "hf_fake write");
+            case "file" -> Files.writeString(file, "hf_fake write");
+            default -> Files.write(file, new byte[] {(byte) 0xff});
+        }
+        assertThat(run("cache", "ls")).as(test.err()).isZero();
+        assertThat(run("auth", "whoami")).isEqualTo(1);
+        assertThat(test.err()).startsWith("error: ").contains(place.equals("variable") ? "HF_TOKEN" : file.toString());
+        assertThat(hub.requests()).isEmpty();
+        assertThat(run("info", "acme/none", "--token", "hf_other")).isEqualTo(1);
+        assertThat(hub.requests()).singleElement().asString().contains("Bearer hf_other");
+        assertThat(run("auth", "login", "--token", "hf_fakewrite"))
+                .as(test.err())
+                .isZero();
+        assertThat(file).hasContent("hf_fakewrite");
+        assertThat(test.err()).doesNotContain("hf_fake write");
+        Files.writeString(file, "hf_fake write");
+        assertThat(run("auth", "logout")).as(test.err()).isZero();
+        assertThat(file).doesNotExist();
+        if (place.equals("variable")) {
+            assertThat(test.err()).contains("warning: The token from the environment variable HF_TOKEN is not a token");
+        }
     }
 }

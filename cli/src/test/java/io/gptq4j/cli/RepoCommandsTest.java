@@ -67,6 +67,25 @@ class RepoCommandsTest {
     }
 
     @Test
+    void aSpaceIsMadeWithWhatItRuns() {
+        hub.on("POST /api/repos/create", 200, "{\"url\":\"" + hub.url() + "/spaces/alice/s\"}");
+        assertThat(run("repo", "create", "s", "--type", "space")).isEqualTo(1);
+        assertThat(test.err())
+                .isEqualToIgnoringNewLines("error: A space needs --space-sdk: gradio, streamlit, docker or static");
+        assertThat(run("repo", "create", "s", "--space-sdk", "docker")).isEqualTo(1);
+        assertThat(test.err()).contains("--type space");
+        assertThat(hub.requests()).isEmpty();
+        assertThat(run("repo", "create", "s", "--type", "space", "--space_sdk", "docker", "-q"))
+                .isZero();
+        assertThat(test.out().lines()).containsExactly("alice/s");
+        assertThat(hub.requests())
+                .containsExactly("POST /api/repos/create Bearer hf_fakewrite"
+                        + " {\"name\":\"s\",\"organization\":null,\"type\":\"space\",\"sdk\":\"docker\"}");
+        assertThat(run("repo", "create", "s", "--type", "space", "--space-sdk", "cobol"))
+                .isEqualTo(2);
+    }
+
+    @Test
     void deleteAsksFirst() {
         hub.on("DELETE /api/repos/delete", 200, "{}");
         assertThat(run("repo", "delete", "alice/m")).isEqualTo(1);

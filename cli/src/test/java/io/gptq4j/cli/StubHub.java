@@ -40,7 +40,7 @@ final class StubHub implements AutoCloseable {
         return "http://127.0.0.1:" + server.getAddress().getPort();
     }
 
-    /** Prepares the answer to a method and path, such as {@code GET /api/whoami-v2}. */
+    /** Prepares the answer to a method and path, such as {@code GET /api/whoami-v2}, with a query or for any query. */
     StubHub on(String request, int status, String body) {
         answers.put(request, new Answer(status, "", body));
         return this;
@@ -63,7 +63,9 @@ final class StubHub implements AutoCloseable {
         String token = exchange.getRequestHeaders().getFirst("Authorization");
         String body = new String(exchange.getRequestBody().readAllBytes(), UTF_8);
         requests.add((request + " " + (token == null ? "-" : token) + " " + body).strip());
-        Answer answer = answers.getOrDefault(request, new Answer(404, "RepoNotFound", "{\"error\":\"not found\"}"));
+        Answer otherwise = answers.getOrDefault(request, new Answer(404, "RepoNotFound", "{\"error\":\"not found\"}"));
+        Answer answer =
+                answers.getOrDefault(request + "?" + exchange.getRequestURI().getQuery(), otherwise);
         if (!answer.errorCode.isEmpty()) {
             exchange.getResponseHeaders().add("X-Error-Code", answer.errorCode);
         }

@@ -12,6 +12,7 @@ import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoEntry;
 import io.gptq4j.hub.repo.RepoInfo;
 import io.gptq4j.hub.repo.RepoRefs;
+import io.gptq4j.hub.repo.RepoType;
 import io.gptq4j.hub.repo.Revision;
 import io.gptq4j.hub.repo.SearchQuery;
 import io.gptq4j.hub.transfer.CommitRequest;
@@ -147,15 +148,22 @@ public final class HubClient implements Closeable {
         return api.exists(repo, revision);
     }
 
+    /** Makes a model or dataset repository, see {@link #createRepo(Repo, String, Boolean, boolean)}. */
+    public String createRepo(Repo repo, @Nullable Boolean isPrivate, boolean existOk) throws IOException {
+        return createRepo(repo, null, isPrivate, existOk);
+    }
+
     /**
      * Makes a repository.
      *
+     * @param spaceSdk what a space runs, such as {@code docker}, without which the Hub makes none; null for other types
      * @param isPrivate whether others may not see it, or null for the namespace's default
      * @param existOk whether it is well if it is there already; nothing of it is changed then
      * @return the address of its page
      */
-    public String createRepo(Repo repo, @Nullable Boolean isPrivate, boolean existOk) throws IOException {
-        return api.create(repo, isPrivate, existOk);
+    public String createRepo(Repo repo, @Nullable String spaceSdk, @Nullable Boolean isPrivate, boolean existOk)
+            throws IOException {
+        return api.create(repo, spaceSdk, isPrivate, existOk);
     }
 
     /** Removes a repository for good; with {@code missingOk} it is well if there is none. */
@@ -219,6 +227,18 @@ public final class HubClient implements Closeable {
      */
     public RemoteFile open(Repo repo, Revision revision, String path) throws IOException {
         return new RemoteFile(http.retry(), downloads.content(repo, revision, path));
+    }
+
+    /**
+     * Has the Hub check the front matter of a README.md. {@link #commit} does so too; asked before, a refusal comes before a
+     * repository is made. Hubs that have no such check let everything pass.
+     *
+     * @param type what kind of repository it is meant for
+     * @param readme the file
+     * @throws io.gptq4j.hub.error.HubException if the front matter is refused, with the reason
+     */
+    public void validateCard(RepoType type, Path readme) throws IOException {
+        uploads.validateCard(type, readme);
     }
 
     /**

@@ -112,6 +112,9 @@ class ProxyTest {
                 ifLoggedIn(json("{\"files\":[{\"path\":\"a.txt\",\"uploadMode\":\"regular\",\"shouldIgnore\":false}]}")
                         .build()));
         proxy.on(
+                "GET /api/models/acme/m/revision/main",
+                ifLoggedIn(json("{\"sha\":\"" + COMMIT + "\"}").build()));
+        proxy.on(
                 "POST /api/models/acme/m/commit/main",
                 ifLoggedIn(json("{\"success\":true,\"commitOid\":\"" + COMMIT + "\"}")
                         .build()));

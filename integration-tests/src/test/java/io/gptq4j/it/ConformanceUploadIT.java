@@ -126,8 +126,8 @@ class ConformanceUploadIT {
         assertUploaded(upload("up", "--commit-message", "all of it"));
         assertThat(bench.asked())
                 .startsWith(
-                        "POST /api/repos/create 200",
                         "POST /api/validate-yaml 200",
+                        "POST /api/repos/create 200",
                         "POST /api/models/alice/m/preupload/main 200",
                         "POST /alice/m.git/info/lfs/objects/batch 200")
                 .endsWith("POST /api/models/alice/m/commit/main 200")
@@ -346,15 +346,14 @@ class ConformanceUploadIT {
 
     @Test // 50
     void aReadmeThatTheHubRefusesStopsAnUploadAtOnce() throws Exception {
-        repo();
         folder();
         Files.writeString(directory.resolve("up/README.md"), "---\nlicense: [unclosed\n---\n");
         Cli.Result result = upload("up");
         assertThat(result.exitCode()).isEqualTo(1);
         assertThat(result.out()).isEmpty();
         assertThat(result.err()).startsWith("error: ").contains("front matter", "README.md");
-        assertThat(bench.asked()).containsExactly("POST /api/repos/create 409", "POST /api/validate-yaml 400");
-        assertThat(repo().commits("main")).hasSize(1);
+        assertThat(bench.asked()).containsExactly("POST /api/validate-yaml 400");
+        assertThat(bench.hub().hasRepo("model", "alice/m")).isFalse();
     }
 
     @Test // 52

@@ -151,8 +151,12 @@ class HubMainLineIT {
     void aPushThatFailsLeavesTheResultAndSaysHowToGoOn() throws Exception {
         hub.fault(Fault.on("POST", "/commit/").status(413).message("too much").times(1));
         Cli alice = as(FakeHub.WRITE_TOKEN, "alice");
-        Cli.Result failed = run(alice, quantize("--no-eval", "--push-to", "alice/late"));
-        assertThat(failed.exitCode()).isNotZero();
+        Cli.Result failed = run(alice, quantize("--no-eval", "--push-to", "late", "--json"));
+        assertThat(failed.exitCode()).isEqualTo(9);
+        JsonNode report = JsonMapper.builder().build().readTree(failed.out());
+        assertThat(report.get("out").asText()).isEqualTo("late");
+        assertThat(report.get("pushed_to").isNull()).isTrue();
+        assertThat(report.get("modules")).isNotEmpty();
         assertThat(failed.err()).contains("too much", "gptq4j upload alice/late late");
         assertThat(hub.repo("alice/late").commits("main")).hasSize(1);
 

@@ -12,8 +12,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * A recording that is played scene by scene with our client in the part of the original. Where ours speaks otherwise, the
@@ -156,6 +158,16 @@ final class Play {
             edited.addAll(Math.min(at, blocks.size()), more);
             return edited;
         };
+    }
+
+    /** Says something before everything else. */
+    static Edit first(String reason, String firstLine) {
+        assertThat(reason).isNotEmpty();
+        Predicate<String> isFirst =
+                block -> Pattern.compile(firstLine).matcher(block).lookingAt();
+        return blocks -> Stream.concat(
+                        blocks.stream().filter(isFirst), blocks.stream().filter(isFirst.negate()))
+                .toList();
     }
 
     /** Says one of two equal neighbours only. */

@@ -3,6 +3,7 @@ package io.gptq4j.it;
 import static io.gptq4j.it.HubBench.random;
 import static io.gptq4j.it.Play.changed;
 import static io.gptq4j.it.Play.dropped;
+import static io.gptq4j.it.Play.first;
 import static io.gptq4j.it.Play.onceOf;
 import static io.gptq4j.it.Play.treeTellsWhatHeadsAskFor;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -129,6 +130,7 @@ class TraceIT {
                 "upload alice/cli-repo up .",
                 NO_TYPE,
                 onceOf("the front matter is checked once", "POST /api/validate-yaml"),
+                first("a refusal leaves no repository behind", "POST /api/validate-yaml"),
                 ours);
         scene("upload a file", 0, "upload alice/cli-repo up/config.json cfg/config.json --commit-message m", NO_TYPE);
         scene(

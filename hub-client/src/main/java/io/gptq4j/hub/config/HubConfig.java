@@ -11,12 +11,14 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Where the Hub is, who we are there, and where things are kept; unchangeable and safe for concurrent use.
+ * Where the Hub is, who we are there, and where things are kept; unchangeable and safe for concurrent use. A token of the
+ * environment is looked up when it is first asked for, so that one that is broken stops only those who need it.
  *
  * <p>The names, defaults and priorities of the environment variables are huggingface_hub's, so that both work on the same
  * cache with the same token. Proxies and certificates are those that Python's HTTP libraries and curl read.
@@ -32,7 +34,7 @@ public final class HubConfig {
     private final Path home;
     private final Path cache;
     private final Path tokenFile;
-    private final @Nullable HubToken token;
+    private final Supplier<@Nullable HubToken> tokenSource;
     private final boolean offline;
     private final boolean symlinks;
     private final Duration metadataTimeout;
@@ -41,12 +43,15 @@ public final class HubConfig {
     private final Map<String, String> proxies;
     private final String userAgent;
 
+    private boolean tokenKnown;
+    private @Nullable HubToken token;
+
     private HubConfig(Builder builder) {
         endpoint = builder.endpoint;
         home = builder.home;
         cache = builder.cache;
         tokenFile = builder.tokenFile;
-        token = builder.token;
+        tokenSource = builder.tokenSource;
         offline = builder.offline;
         symlinks = builder.symlinks;
         metadataTimeout = builder.metadataTimeout;
@@ -97,8 +102,17 @@ public final class HubConfig {
         return tokenFile;
     }
 
-    /** The token that goes with every request to the Hub. */
-    public Optional<HubToken> token() {
+    /**
+     * The token that goes with every request to the Hub; the same for as long as these settings live.
+     *
+     * @throws IllegalArgumentException if what the environment has for one is no token; the message names the place
+     * @throws UncheckedIOException if the token file cannot be read
+     */
+    public synchronized Optional<HubToken> token() {
+        if (!tokenKnown) {
+            token = tokenSource.get();
+            tokenKnown = true;
+        }
         return Optional.ofNullable(token);
     }
 
@@ -143,7 +157,7 @@ public final class HubConfig {
         private Path home;
         private Path cache;
         private Path tokenFile;
-        private @Nullable HubToken token;
+        private Supplier<@Nullable HubToken> tokenSource;
         private boolean offline;
         private boolean symlinks;
         private Duration metadataTimeout;
@@ -162,7 +176,8 @@ public final class HubConfig {
                     .or(() -> env.path("HUGGINGFACE_HUB_CACHE"))
                     .orElse(home.resolve("hub"));
             tokenFile = env.path("HF_TOKEN_PATH").orElse(home.resolve("token"));
-            token = env.flag("HF_HUB_DISABLE_IMPLICIT_TOKEN") ? null : storedToken(env, tokenFile);
+            Path file = tokenFile;
+            tokenSource = env.flag("HF_HUB_DISABLE_IMPLICIT_TOKEN") ? () -> null : () -> storedToken(env, file);
             offline = env.flag("HF_HUB_OFFLINE") || env.flag("TRANSFORMERS_OFFLINE");
             symlinks = !env.flag("HF_HUB_DISABLE_SYMLINKS");
             metadataTimeout = env.seconds("HF_HUB_ETAG_TIMEOUT", 10);
@@ -197,7 +212,7 @@ public final class HubConfig {
 
         /** Another token, or none. */
         public Builder token(@Nullable HubToken token) {
-            this.token = token;
+            tokenSource = () -> token;
             return this;
         }
 
@@ -243,8 +258,9 @@ public final class HubConfig {
                 || !("http".equals(uri.getScheme()) || "https".equals(uri.getScheme()))
                 || uri.getRawQuery() != null
                 || uri.getUserInfo() != null) {
-            throw new IllegalArgumentException(
-                    source + " is '" + text + "'; expected an address such as " + DEFAULT_ENDPOINT);
+            // A password is nobody's business but the user's, so what may be one is not repeated.
+            throw new IllegalArgumentException(source + " is '" + endpoint.replaceFirst("^(.*//)?.*@", "$1")
+                    + "'; expected an address such as " + DEFAULT_ENDPOINT + ", without a user and a query");
         }
         return endpoint;
     }
@@ -261,7 +277,7 @@ public final class HubConfig {
                     Files.isRegularFile(tokenFile) ? Files.readString(tokenFile).strip() : "";
             return content.isEmpty() ? null : new HubToken(content, "the file " + tokenFile);
         } catch (IOException e) {
-            throw new UncheckedIOException("The token file " + tokenFile + " cannot be read", e);
+            throw new UncheckedIOException(new IOException("The token file " + tokenFile + " cannot be read: " + e, e));
         }
     }
 

@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param description the rest of its message; may be empty
  * @param createPullRequest whether to open a pull request with it instead of changing the branch
  * @param parentCommit the commit that must be the head of the branch, or null if any will do
+ * @param cardChecked whether the Hub has seen the front matter of README.md already
  * @param workers files that are transferred at the same time
  */
 public record CommitRequest(
@@ -27,6 +28,7 @@ public record CommitRequest(
         String description,
         boolean createPullRequest,
         @Nullable String parentCommit,
+        boolean cardChecked,
         int workers) {
     /** As huggingface_hub. */
     public static final int DEFAULT_WORKERS = 5;
@@ -50,30 +52,68 @@ public record CommitRequest(
 
     /** A commit to the main branch. */
     public static CommitRequest of(Repo repo, List<CommitOperation> operations, String summary) {
-        return new CommitRequest(repo, Revision.MAIN, operations, summary, "", false, null, DEFAULT_WORKERS);
+        return new CommitRequest(repo, Revision.MAIN, operations, summary, "", false, null, false, DEFAULT_WORKERS);
     }
 
     /** To another branch. */
     public CommitRequest to(Revision revision) {
         return new CommitRequest(
-                repo, revision, operations, summary, description, createPullRequest, parentCommit, workers);
+                repo,
+                revision,
+                operations,
+                summary,
+                description,
+                createPullRequest,
+                parentCommit,
+                cardChecked,
+                workers);
     }
 
     /** With more words. */
     public CommitRequest describedAs(String description) {
         return new CommitRequest(
-                repo, revision, operations, summary, description, createPullRequest, parentCommit, workers);
+                repo,
+                revision,
+                operations,
+                summary,
+                description,
+                createPullRequest,
+                parentCommit,
+                cardChecked,
+                workers);
     }
 
     /** As a pull request, or not. */
     public CommitRequest asPullRequest(boolean createPullRequest) {
         return new CommitRequest(
-                repo, revision, operations, summary, description, createPullRequest, parentCommit, workers);
+                repo,
+                revision,
+                operations,
+                summary,
+                description,
+                createPullRequest,
+                parentCommit,
+                cardChecked,
+                workers);
     }
 
     /** Only on top of a commit, or with null on top of any. */
     public CommitRequest onTopOf(@Nullable String parentCommit) {
         return new CommitRequest(
-                repo, revision, operations, summary, description, createPullRequest, parentCommit, workers);
+                repo,
+                revision,
+                operations,
+                summary,
+                description,
+                createPullRequest,
+                parentCommit,
+                cardChecked,
+                workers);
+    }
+
+    /** Without another check of the front matter of README.md: {@link io.gptq4j.hub.HubClient#validateCard} was asked. */
+    public CommitRequest withCardChecked() {
+        return new CommitRequest(
+                repo, revision, operations, summary, description, createPullRequest, parentCommit, true, workers);
     }
 }

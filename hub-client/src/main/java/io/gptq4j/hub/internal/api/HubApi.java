@@ -209,11 +209,13 @@ public final class HubApi {
     /**
      * Makes a repository.
      *
+     * @param spaceSdk what a space runs, or null for other types
      * @param isPrivate whether others may not see it, or null for the namespace's default
      * @param existOk whether it is well if it is there already; nothing of it is changed then
      * @return the address of its page
      */
-    public String create(Repo repo, @Nullable Boolean isPrivate, boolean existOk) throws IOException {
+    public String create(Repo repo, @Nullable String spaceSdk, @Nullable Boolean isPrivate, boolean existOk)
+            throws IOException {
         ObjectNode body = Json.object()
                 .put("name", repo.id().name())
                 .put("organization", repo.id().namespace());
@@ -222,6 +224,9 @@ public final class HubApi {
         }
         if (repo.type() != RepoType.MODEL) {
             body.put("type", repo.type().singular());
+        }
+        if (spaceSdk != null) {
+            body.put("sdk", spaceSdk);
         }
         String page = endpoint.page(repo).toString();
         HubRequest request = json("POST", "create " + repo, endpoint.api("repos", "create"), body);

@@ -14,6 +14,7 @@ import io.gptq4j.hub.internal.io.Workers;
 import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.RepoEntry;
 import io.gptq4j.hub.repo.RepoFile;
+import io.gptq4j.hub.repo.RepoType;
 import io.gptq4j.hub.repo.Revision;
 import io.gptq4j.hub.transfer.CommitOperation;
 import io.gptq4j.hub.transfer.CommitRequest;
@@ -38,7 +39,7 @@ import org.slf4j.LoggerFactory;
  * Makes one commit:
  *
  * <ol>
- *   <li>The front matter of a README.md at the root is checked by the Hub, before anything else is sent.
+ *   <li>The front matter of a README.md at the root is checked by the Hub, before anything else is sent, unless that was done.
  *   <li>preupload: the Hub says which files go to LFS, which it ignores, and what is at each path now. Files that have not
  *       changed drop out.
  *   <li>Content of LFS files goes to its store, see {@link LfsUploads}.
@@ -92,8 +93,8 @@ public final class Uploads {
             }
         }
         for (LocalContent add : adds) {
-            if (add.path().equals(README)) {
-                validateYaml(request.repo(), add);
+            if (add.path().equals(README) && !request.cardChecked()) {
+                validateCard(request.repo().type(), add.source());
             }
         }
         sort(request, adds, changes);
@@ -196,10 +197,11 @@ public final class Uploads {
         return rulings;
     }
 
-    private void validateYaml(Repo repo, LocalContent readme) throws IOException {
+    /** Has the Hub check the front matter of a README.md. */
+    public void validateCard(RepoType type, Path readme) throws IOException {
         ObjectNode body = Json.object()
-                .put("content", readme.text())
-                .put("repoType", repo.type().singular());
+                .put("content", new LocalContent(README, readme).text())
+                .put("repoType", type.singular());
         String action = "have the front matter of README.md checked by the Hub";
         try {
             JsonNode answer =
@@ -210,8 +212,8 @@ public final class Uploads {
         } catch (HubHttpException e) {
             if (e.status() == 400) {
                 throw new HubException(
-                        "Nothing was uploaded, because the front matter of " + readme.source()
-                                + " is not valid; mend it. " + e.getMessage(),
+                        "Nothing was uploaded, because the front matter of " + readme + " is not valid; mend it. "
+                                + e.getMessage(),
                         e);
             }
             if (e.status() != 404) { // private hubs need not have the route
