@@ -35,6 +35,9 @@ final class Play {
 
     private static final Pattern RESOLVE = Pattern.compile("HEAD (\\S+/resolve/[^/ ]+)/(\\S+) -> (30[27])\n");
 
+    private static final Pattern COMMIT =
+            Pattern.compile("POST (\\S+)/commit/(\\S+) -> \\d+\n(  authorization: [^\n]+)\n");
+
     private final FakeHub hub;
     private final Transcript transcript = new Transcript();
     private final Map<String, List<String>> scenes = new LinkedHashMap<>();
@@ -156,6 +159,24 @@ final class Play {
         return blocks -> {
             List<String> edited = new ArrayList<>(blocks);
             edited.addAll(Math.min(at, blocks.size()), more);
+            return edited;
+        };
+    }
+
+    /** A commit is made on top of the head, which is asked for right before, so that it can be made only once. */
+    static Edit onTopOfTheHead() {
+        return blocks -> {
+            List<String> edited = new ArrayList<>();
+            for (String block : blocks) {
+                Matcher commit = COMMIT.matcher(block);
+                if (commit.lookingAt() && !block.contains("\"parentCommit\"")) {
+                    edited.add(
+                            "GET " + commit.group(1) + "/revision/" + commit.group(2) + " -> 200\n" + commit.group(3));
+                    edited.add(block.replaceAll("(\"description\":\"[^\"]*\",)", "$1\"parentCommit\":\"{commit}\","));
+                } else {
+                    edited.add(block);
+                }
+            }
             return edited;
         };
     }

@@ -4,6 +4,7 @@ import static io.gptq4j.it.HubBench.random;
 import static io.gptq4j.it.Play.changed;
 import static io.gptq4j.it.Play.dropped;
 import static io.gptq4j.it.Play.first;
+import static io.gptq4j.it.Play.onTopOfTheHead;
 import static io.gptq4j.it.Play.onceOf;
 import static io.gptq4j.it.Play.treeTellsWhatHeadsAskFor;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -131,14 +132,21 @@ class TraceIT {
                 NO_TYPE,
                 onceOf("the front matter is checked once", "POST /api/validate-yaml"),
                 first("a refusal leaves no repository behind", "POST /api/validate-yaml"),
-                ours);
-        scene("upload a file", 0, "upload alice/cli-repo up/config.json cfg/config.json --commit-message m", NO_TYPE);
+                ours,
+                onTopOfTheHead());
+        scene(
+                "upload a file",
+                0,
+                "upload alice/cli-repo up/config.json cfg/config.json --commit-message m",
+                NO_TYPE,
+                onTopOfTheHead());
         scene(
                 "upload to a new branch",
                 0,
                 "upload alice/cli-repo up/config.json x.json --revision newbranch",
                 NO_TYPE,
-                oursToo);
+                oursToo,
+                onTopOfTheHead());
         scene("upload what is missing", 1, "upload alice/cli-repo nodir");
         scene(
                 "upload as a pull request",

@@ -5,6 +5,7 @@ import static io.gptq4j.it.Play.added;
 import static io.gptq4j.it.Play.addedAt;
 import static io.gptq4j.it.Play.changed;
 import static io.gptq4j.it.Play.dropped;
+import static io.gptq4j.it.Play.onTopOfTheHead;
 import static io.gptq4j.it.Play.onceOf;
 
 import io.gptq4j.hub.HubClient;
@@ -110,7 +111,7 @@ class TraceUploadTest {
                 () -> alice.createRepo(new Repo(RepoType.DATASET, RepoId.parse("acme/other")), null, false));
         play.refused("create elsewhere", HubHttpException.class, () -> alice.createRepo(repo("carol/x"), null, false));
         Play.Edit checkedOnce = onceOf("the front matter is checked once", "POST /api/validate-yaml");
-        play.scene("upload", () -> alice.commit(upload), checkedOnce);
+        play.scene("upload", () -> alice.commit(upload), checkedOnce, onTopOfTheHead());
         play.scene(
                 "upload again", () -> alice.commit(upload), checkedOnce, dropped(UNCHANGED, "POST \\S+/objects/batch"));
         play.scene(
@@ -128,9 +129,9 @@ class TraceUploadTest {
         Play play = new Play(bench.hub(), "09-commit-operations");
         play.scene("create", () -> alice.createRepo(m, null, false));
         CommitOperation hello = add("hello.txt", "hello");
-        play.scene("small file", () -> alice.commit(one(m, "one file", hello).describedAs("why")));
+        play.scene("small file", () -> alice.commit(one(m, "one file", hello).describedAs("why")), onTopOfTheHead());
         CommitOperation model = add("model.safetensors", random(23, 1_500_000));
-        play.scene("large file", () -> alice.commit(upload(m, model)));
+        play.scene("large file", () -> alice.commit(upload(m, model)), onTopOfTheHead());
         CommitOperation y = add("x/y.txt", "y");
         play.scene(
                 "add, copy, delete",
@@ -147,29 +148,30 @@ class TraceUploadTest {
                         "... with its metadata first",
                         2,
                         List.of(
-                                "HEAD /alice/m/resolve/{commit}/hello.txt -> 307" + AS_ALICE
+                                "HEAD /alice/m/resolve/main/hello.txt -> 307" + AS_ALICE
                                         + "\n  accept-encoding: identity",
                                 "HEAD /api/resolve-cache/models/alice/m/{commit}/hello.txt -> 200" + AS_ALICE
                                         + "\n  accept-encoding: identity")),
-                addedAt(
-                        "all copies of a commit are of one commit, whatever happens to the branch ...",
-                        1,
-                        List.of("GET /api/models/alice/m/revision/main -> 200" + AS_ALICE)),
-                changed("... which is named from then on", "/paths-info/main", "/paths-info/{commit}"));
+                onTopOfTheHead());
         play.scene(
                 "delete a folder",
                 () -> alice.commit(
-                        one(m, "Delete folder x with huggingface_hub", new CommitOperation.Delete("x", true))));
+                        one(m, "Delete folder x with huggingface_hub", new CommitOperation.Delete("x", true))),
+                onTopOfTheHead());
         play.refused(
                 "delete what is missing",
                 EntryNotFoundException.class,
                 () -> alice.commit(
-                        one(m, "Delete nope.txt with huggingface_hub", new CommitOperation.Delete("nope.txt", false))));
+                        one(m, "Delete nope.txt with huggingface_hub", new CommitOperation.Delete("nope.txt", false))),
+                onTopOfTheHead());
         CommitOperation a = add("sub/a.txt", "a\n");
-        play.scene("folder with deletions", () -> {
-            alice.tree(m, Revision.MAIN, null, true);
-            return alice.commit(one(m, "with deletions", a));
-        });
+        play.scene(
+                "folder with deletions",
+                () -> {
+                    alice.tree(m, Revision.MAIN, null, true);
+                    return alice.commit(one(m, "with deletions", a));
+                },
+                onTopOfTheHead());
         CommitOperation z = add("z.txt", "z");
         play.refused(
                 "wrong parent",
@@ -185,7 +187,9 @@ class TraceUploadTest {
         play.scene("pull request of a reader", () -> bob.commit(upload(m, pr).asPullRequest(true)));
         CommitOperation more = add("pr.txt", "pr2");
         play.scene(
-                "more for the pull request", () -> alice.commit(upload(m, more).to(new Revision("refs/pr/1"))));
+                "more for the pull request",
+                () -> alice.commit(upload(m, more).to(new Revision("refs/pr/1"))),
+                onTopOfTheHead());
         CommitOperation no = add("no.txt", "no");
         play.refused("reader", HubHttpException.class, () -> bob.commit(upload(m, no)));
         play.refused(
@@ -199,7 +203,7 @@ class TraceUploadTest {
         CommitOperation broken = add("README.md", "---\nlicense: [a\n---\n");
         play.refused("broken front matter", HubException.class, () -> alice.commit(upload(m, broken)));
         CommitRequest ignoring = one(m, "ignore", add(".gitignore", "*.log\n"), add("a.log", "1"), add("b.txt", "2"));
-        play.scene("gitignore", () -> alice.commit(ignoring));
+        play.scene("gitignore", () -> alice.commit(ignoring), onTopOfTheHead());
         play.refused("forbidden path", IllegalArgumentException.class, () -> add(".git/config", "x"));
         play.without("move", "there is no method for it");
         bench.hub().repo("alice/m").rename("alice/renamed");
@@ -235,50 +239,58 @@ class TraceUploadTest {
         play.scene("create", () -> alice.createRepo(f, null, false));
         play.scene(
                 "503 of preupload, twice",
-                upload(31, Fault.on("POST", "/preupload/").status(503).times(2)));
+                upload(31, Fault.on("POST", "/preupload/").status(503).times(2)),
+                onTopOfTheHead());
         play.scene(
                 "429 of the batch",
-                upload(32, Fault.on("POST", "/objects/batch").status(429).retryAfter(1)));
+                upload(32, Fault.on("POST", "/objects/batch").status(429).retryAfter(1)),
+                onTopOfTheHead());
         play.scene(
                 "500 of a part",
-                upload(33, Fault.on("PUT", "/_s3/").query("partNumber=2").status(500)));
-        play.scene("part cut off", upload(34, Fault.on("PUT", "/_s3/").refuse()));
+                upload(33, Fault.on("PUT", "/_s3/").query("partNumber=2").status(500)),
+                onTopOfTheHead());
+        play.scene("part cut off", upload(34, Fault.on("PUT", "/_s3/").refuse()), onTopOfTheHead());
         List<String> fromBatchOn = play.recorded("504 of the completion").stream()
                 .filter(block -> !block.contains("/preupload/") && !block.contains("-> 504"))
                 .toList();
         play.scene(
                 "403 of a part",
                 upload(35, onPart.status(403)),
-                added("an address that has expired is asked for anew", fromBatchOn));
+                added("an address that has expired is asked for anew", fromBatchOn),
+                onTopOfTheHead());
         play.scene(
                 "504 of the completion",
-                upload(36, Fault.on("POST", "/complete/").status(504)));
+                upload(36, Fault.on("POST", "/complete/").status(504)),
+                onTopOfTheHead());
         play.scene(
                 "500 of the verification",
-                upload(37, Fault.on("POST", "/verify").status(500)));
+                upload(37, Fault.on("POST", "/verify").status(500)),
+                onTopOfTheHead());
         String commit = fromBatchOn.get(fromBatchOn.size() - 1);
         play.scene(
                 "503 of the commit",
                 upload(38, Fault.on("POST", "/commit/").status(503)),
+                onTopOfTheHead(),
                 added(
-                        "whether the commit was made is looked up, and it is sent again on condition",
-                        "GET /api/models/alice/f/revision/main -> 200" + AS_ALICE,
-                        "POST /api/models/alice/f/paths-info/{commit} -> 200" + AS_ALICE
-                                + "\n  content-type: application/x-www-form-urlencoded\n  content-length: given"
-                                + "\n  paths=m.safetensors&expand=false",
+                        "the commits made since are looked at, and ours, which is not among them, is sent again",
+                        "GET /api/models/alice/f/commits/main -> 200" + AS_ALICE,
                         commit.replace(
                                 "\"description\":\"\",", "\"description\":\"\",\"parentCommit\":\"{commit}\",")));
         play.refused(
                 "413 of the commit",
                 HubHttpException.class,
-                upload(39, Fault.on("POST", "/commit/").status(413)));
+                upload(39, Fault.on("POST", "/commit/").status(413)),
+                onTopOfTheHead());
         play.refused(
                 "422 of the batch",
                 HubHttpException.class,
                 upload(40, Fault.on("POST", "/objects/batch").status(422)));
         byte[] content = random(41, 1_500_000);
-        play.scene("one piece", () -> alice.commit(upload(f, add("b.safetensors", content))));
-        play.scene("the same under another name", () -> alice.commit(upload(f, add("c.safetensors", content))));
+        play.scene("one piece", () -> alice.commit(upload(f, add("b.safetensors", content))), onTopOfTheHead());
+        play.scene(
+                "the same under another name",
+                () -> alice.commit(upload(f, add("c.safetensors", content))),
+                onTopOfTheHead());
         play.end();
     }
 }
