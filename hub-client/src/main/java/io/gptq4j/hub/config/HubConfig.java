@@ -2,7 +2,6 @@ package io.gptq4j.hub.config;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -14,6 +13,7 @@ import java.util.Set;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import okhttp3.HttpUrl;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,6 +28,7 @@ public final class HubConfig {
     public static final String DEFAULT_ENDPOINT = "https://huggingface.co";
 
     private static final Set<String> TRUE = Set.of("1", "ON", "YES", "TRUE");
+    private static final Pattern ENDPOINT = Pattern.compile("https?://[^/?#@\\s]+(/[^?#\\s]*)?");
     private static final Pattern VARIABLE = Pattern.compile("\\$(?:(\\w+)|\\{(\\w+)})");
 
     private final String endpoint;
@@ -248,16 +249,8 @@ public final class HubConfig {
 
     private static String checkedEndpoint(String text, String source) {
         String endpoint = text.strip().replaceAll("/+$", "");
-        URI uri;
-        try {
-            uri = URI.create(endpoint);
-        } catch (IllegalArgumentException e) {
-            uri = URI.create("");
-        }
-        if (uri.getHost() == null
-                || !("http".equals(uri.getScheme()) || "https".equals(uri.getScheme()))
-                || uri.getRawQuery() != null
-                || uri.getUserInfo() != null) {
+        // Not java.net.URI, which knows no host with an underscore; containers are called so.
+        if (!ENDPOINT.matcher(endpoint).matches() || HttpUrl.parse(endpoint) == null) {
             // A password is nobody's business but the user's, so what may be one is not repeated.
             throw new IllegalArgumentException(source + " is '" + endpoint.replaceFirst("^(.*//)?.*@", "$1")
                     + "'; expected an address such as " + DEFAULT_ENDPOINT + ", without a user and a query");

@@ -36,20 +36,23 @@ public record HubUri(
                 rest = rest.substring(candidate.plural().length() + 1);
             }
         }
-        int at = rest.indexOf('@');
         int slash = rest.indexOf('/');
+        int end = slash < 0 ? -1 : rest.indexOf('/', slash + 1);
+        int at = rest.indexOf('@');
+        if (end >= 0 && at > end) {
+            at = -1; // it belongs to the path
+        }
         // ns/name@refs/pr/1/path: a special ref keeps its slashes, any other revision ends at the first.
         if (at >= 0) {
             Repo repo = new Repo(type, RepoId.parse(rest.substring(0, at)));
             String tail = rest.substring(at + 1);
-            int end = tail.indexOf('/');
+            int close = tail.indexOf('/');
             if (tail.startsWith("refs/")) {
-                end = tail.indexOf('/', tail.indexOf('/', "refs/".length()) + 1);
+                close = tail.indexOf('/', tail.indexOf('/', "refs/".length()) + 1);
             }
-            String revision = (end < 0 ? tail : tail.substring(0, end)).replace("%2F", "/");
-            return new HubUri(repo, new Revision(revision), pathOrNull(end < 0 ? "" : tail.substring(end + 1)));
+            String revision = (close < 0 ? tail : tail.substring(0, close)).replaceAll("%2[Ff]", "/");
+            return new HubUri(repo, new Revision(revision), pathOrNull(close < 0 ? "" : tail.substring(close + 1)));
         }
-        int end = slash < 0 ? -1 : rest.indexOf('/', slash + 1);
         Repo repo = new Repo(type, RepoId.parse(end < 0 ? rest : rest.substring(0, end)));
         return new HubUri(repo, null, pathOrNull(end < 0 ? "" : rest.substring(end + 1)));
     }

@@ -47,7 +47,8 @@ public record Patterns(Optional<List<String>> allow, List<String> ignore) {
         StringBuilder regex = new StringBuilder();
         int i = 0;
         while (i < glob.length()) {
-            char c = glob.charAt(i++);
+            int c = glob.codePointAt(i);
+            i += Character.charCount(c);
             if (c == '*') {
                 regex.append(".*");
             } else if (c == '?') {
@@ -61,7 +62,7 @@ public record Patterns(Optional<List<String>> allow, List<String> ignore) {
                     i = end + 1;
                 }
             } else {
-                regex.append(Pattern.quote(String.valueOf(c)));
+                regex.append(Pattern.quote(Character.toString(c)));
             }
         }
         return Pattern.compile(regex.toString(), Pattern.DOTALL);
@@ -78,15 +79,15 @@ public record Patterns(Optional<List<String>> allow, List<String> ignore) {
 
     private static void appendSet(StringBuilder regex, String set) {
         boolean negated = set.startsWith("!");
-        String members = negated ? set.substring(1) : set;
+        int[] members = set.codePoints().skip(negated ? 1 : 0).toArray();
         StringBuilder body = new StringBuilder();
-        for (int i = 0; i < members.length(); i++) {
-            char low = members.charAt(i);
-            boolean isRange = i + 2 < members.length() && members.charAt(i + 1) == '-';
+        for (int i = 0; i < members.length; i++) {
+            int low = members[i];
+            boolean isRange = i + 2 < members.length && members[i + 1] == '-';
             if (!isRange) {
                 body.append(escaped(low));
             } else {
-                char high = members.charAt(i + 2);
+                int high = members[i + 2];
                 if (low <= high) { // a range the wrong way round is empty
                     body.append(escaped(low)).append('-').append(escaped(high));
                 }
@@ -100,7 +101,7 @@ public record Patterns(Optional<List<String>> allow, List<String> ignore) {
         }
     }
 
-    private static String escaped(char c) {
-        return Character.isLetterOrDigit(c) ? String.valueOf(c) : "\\" + c;
+    private static String escaped(int c) {
+        return Character.isLetterOrDigit(c) ? Character.toString(c) : "\\" + Character.toString(c);
     }
 }

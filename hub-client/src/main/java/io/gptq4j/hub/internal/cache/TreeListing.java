@@ -37,7 +37,8 @@ final class TreeListing {
         }
         try {
             JsonNode root = JsonMapper.builder().build().readTree(Files.readString(file));
-            if (root.path("format_version").asInt() != FORMAT_VERSION) {
+            if (root.path("format_version").asInt() != FORMAT_VERSION
+                    || !root.path("files").isObject()) {
                 return Optional.empty();
             }
             List<RepoFile> files = new ArrayList<>();

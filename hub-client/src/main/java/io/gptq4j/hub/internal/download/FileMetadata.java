@@ -77,14 +77,20 @@ record FileMetadata(String commit, RepoFile file, @Nullable HttpUrl store) {
             String known =
                     said != null ? said : revision.isCommitHash() ? revision.name() : api.commitOf(repo, revision);
             boolean complete = size >= 0 && HASH.matcher(etag).matches();
-            RepoFile file = complete ? of(path, size, etag) : asked(api, repo, known, path, size, etag, request);
+            RepoFile file =
+                    complete ? of(request, path, size, etag) : asked(api, repo, known, path, size, etag, request);
             return new FileMetadata(known, file, resolve.equals(store) ? null : store);
         }
     }
 
     /** A file whose blob is named by its sha256 or by git's id. */
-    private static RepoFile of(String path, long size, String etag) {
-        return new RepoFile(path, size, etag, etag.length() == 64 ? etag : null, null);
+    private static RepoFile of(HubRequest request, String path, long size, String etag) throws HubException {
+        try {
+            return new RepoFile(path, size, etag, etag.length() == 64 ? etag : null, null);
+        } catch (IllegalArgumentException e) {
+            throw new HubException(
+                    "Cannot " + request.action() + ": the Hub's answer is refused: " + e.getMessage(), e);
+        }
     }
 
     /** What the API says, where a mirror leaves out what proves the content; without an API, what there is. */
@@ -109,7 +115,7 @@ record FileMetadata(String commit, RepoFile file, @Nullable HttpUrl store) {
                     + " answered without ETag or Content-Length, and the API knows no such file");
         }
         LOG.warn("{} names no hash of '{}', so its content cannot be checked", url.host(), path);
-        return of(path, size, etag);
+        return of(request, path, size, etag);
     }
 
     private static String etag(Response response) throws HubException {

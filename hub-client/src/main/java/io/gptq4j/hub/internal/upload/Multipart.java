@@ -28,7 +28,10 @@ record Multipart(String href, long chunkSize, Map<Integer, String> addresses, Ma
             return false;
         }
         long count = (size + chunkSize - 1) / chunkSize;
-        return addresses.size() == count && addresses.containsKey(1) && addresses.containsKey((int) count);
+        return count > 0
+                && addresses.size() == count
+                && Collections.min(addresses.keySet()) == 1
+                && Collections.max(addresses.keySet()) == count;
     }
 
     /**
