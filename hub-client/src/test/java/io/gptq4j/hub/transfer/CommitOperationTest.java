@@ -144,6 +144,14 @@ class CommitOperationTest {
                 .onTopOf("1234567");
         assertThat(request)
                 .isEqualTo(new CommitRequest(
-                        Repo.model("acme/m"), new Revision("dev"), List.of(), "Say", "more", true, "1234567", 5));
+                        Repo.model("acme/m"),
+                        new Revision("dev"),
+                        List.of(),
+                        "Say",
+                        "more",
+                        true,
+                        "1234567",
+                        false,
+                        5));
     }
 }

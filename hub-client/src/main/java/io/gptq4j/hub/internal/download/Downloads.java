@@ -157,7 +157,7 @@ public final class Downloads {
         }
         List<RepoFile> missing = new ArrayList<>();
         for (RepoFile file : listing.files()) {
-            if (request.force() || !(place.has(listing.commit(), file) || lacking(place, file) == 0)) {
+            if (request.force() || !(place.has(listing.commit(), file) || isElsewhere(place, file))) {
                 missing.add(file);
             }
         }
@@ -331,6 +331,11 @@ public final class Downloads {
         } catch (IllegalArgumentException e) { // InvalidPathException, too
             throw new HubException("Cannot put '" + path + "' on this disk: " + e.getMessage(), e);
         }
+    }
+
+    /** Whether the content is here under another name. */
+    private boolean isElsewhere(Place place, RepoFile file) throws IOException {
+        return file.size() > 0 && lacking(place, file) == 0;
     }
 
     private long lacking(Place place, RepoFile file) throws IOException {
