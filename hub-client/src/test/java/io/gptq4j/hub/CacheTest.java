@@ -135,7 +135,10 @@ class CacheTest {
     @Test
     void aPlanTouchesNothing() throws IOException {
         Snapshot plan = desk.client().plan(SnapshotRequest.of(REPO));
-        assertThat(plan.files()).hasSize(3).noneMatch(Snapshot.File::present);
+        assertThat(plan.files())
+                .filteredOn(Snapshot.File::present)
+                .map(Snapshot.File::size)
+                .containsExactly(0L);
         assertThat(calls()).containsExactly("GET " + INFO, "GET " + TREE);
         assertThat(home).isEmptyDirectory();
     }
@@ -146,7 +149,7 @@ class CacheTest {
         Files.writeString(local.resolve("a.txt"), "hello");
         Snapshot plan = desk.client().plan(SnapshotRequest.of(REPO).into(local));
         assertThat(plan.files())
-                .filteredOn(Snapshot.File::present)
+                .filteredOn(file -> file.present() && file.size() > 0)
                 .map(Snapshot.File::path)
                 .containsExactly("a.txt");
         assertThat(tree(home)).containsExactly("out/a.txt");
@@ -318,12 +321,21 @@ class CacheTest {
 
     @Test
     void aDownloadThatDoesNotFitIsNotBegun() throws IOException {
-        hub.stubFor(head(urlEqualTo(FILE)).willReturn(Stubs.metadata(HELLO_ID, 900_000_000_000_000_000L)));
+        hub.stubFor(head(urlEqualTo(FILE)).willReturn(Stubs.metadata(HELLO_ID, 900_000_000_000_000L)));
         HubClient client = desk.client();
         assertThatThrownBy(() -> client.file(REPO, Revision.MAIN, "a.txt"))
                 .isInstanceOf(IOException.class)
                 .hasMessageContaining("Too little space for the download")
-                .hasMessageContaining("it needs 900000000000000000 bytes");
+                .hasMessageContaining("it needs 900000000000000 bytes");
         assertThat(calls()).containsExactly("HEAD " + FILE);
+    }
+
+    @Test
+    void aSizeThatNoFileHasIsRefused() throws IOException {
+        hub.stubFor(head(urlEqualTo(FILE)).willReturn(Stubs.metadata(HELLO_ID, 900_000_000_000_000_000L)));
+        HubClient client = desk.client();
+        assertThatThrownBy(() -> client.file(REPO, Revision.MAIN, "a.txt"))
+                .isInstanceOf(HubException.class)
+                .hasMessageContaining("the Hub's answer is refused: The size of a.txt is 900000000000000000");
     }
 }

@@ -50,7 +50,7 @@ class RemoteFileTest {
                 "HEAD /acme/m/resolve/main/m.bin",
                 status(200)
                         .setHeader("X-Repo-Commit", COMMIT)
-                        .setHeader("ETag", "\"some\"")
+                        .setHeader("ETag", '"' + Stubs.HELLO_ID + '"')
                         .setHeader("Content-Length", CONTENT.length)
                         .build());
         hub.on(STORE, request -> ranged(request, CONTENT));

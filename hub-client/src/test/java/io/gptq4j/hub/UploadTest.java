@@ -360,36 +360,43 @@ class UploadTest {
     }
 
     @Test
-    void textInAnotherEncodingIsNoObstacle() throws IOException {
+    void onlyTheReadmeHasToBeUtf8() throws IOException {
         hub.on(
                 "POST /api/validate-yaml",
                 json("{\"errors\":[],\"warnings\":[{\"message\":\"no license\"}]}")
                         .build());
         hub.on(PREUPLOAD, request -> rulings(request, "regular", ""));
-        Path readme = Files.write(home.resolve("README.md"), new byte[] {'a', (byte) 0xe9});
         Path ignore = Files.write(home.resolve(".gitignore"), new byte[] {'b', (byte) 0xe9});
         CapturedLog.clear();
-        commit(new CommitOperation.Add("README.md", readme), new CommitOperation.Add(".gitignore", ignore));
+        commit(add("README.md", "text"), new CommitOperation.Add(".gitignore", ignore));
         assertThat(to(POST)).hasSize(1);
         assertThat(CapturedLog.lines()).contains("WARN README.md: no license");
+
+        Path readme = Files.write(home.resolve("README.md"), new byte[] {'a', (byte) 0xe9});
+        assertThatThrownBy(() -> commit(new CommitOperation.Add("README.md", readme)))
+                .isInstanceOf(HubException.class)
+                .hasMessageContaining(readme + " is not UTF-8 text");
     }
 
     @Test
     void copiesOfObjectsAreOnlyStatedAndSmallFilesSentAgain() throws IOException {
         String other = "2222222222222222222222222222222222222222";
         hub.on(
-                "POST /api/models/acme/m/paths-info/main",
+                "GET /api/models/acme/m/revision/v1",
+                json("{\"sha\":\"" + other + "\"}").build());
+        hub.on(
+                "POST /api/models/acme/m/paths-info/" + COMMIT,
                 json("[{\"type\":\"file\",\"path\":\"m.bin\",\"size\":5,"
                                 + "\"oid\":\"41be0a8b3f293fa3bbe29659ab8a5f733e79a287\",\"lfs\":{\"oid\":\""
                                 + HELLO_SHA256
                                 + "\",\"size\":5,\"pointerSize\":132}}]")
                         .build());
         hub.on(
-                "POST /api/models/acme/m/paths-info/v1",
+                "POST /api/models/acme/m/paths-info/" + other,
                 json("[{\"type\":\"file\",\"path\":\"a.txt\",\"size\":5," + "\"oid\":\"" + HELLO_ID + "\"}]")
                         .build());
         hub.on(
-                "HEAD /acme/m/resolve/v1/a.txt",
+                "HEAD /acme/m/resolve/" + other + "/a.txt",
                 status(200)
                         .setHeader("X-Repo-Commit", other)
                         .setHeader("ETag", '"' + HELLO_ID + '"')
