@@ -233,7 +233,9 @@ public final class Uploads {
                     .map(CommitOperation.Copy::from)
                     .distinct()
                     .toList();
-            for (RepoEntry entry : api.pathsInfo(request.repo(), group.getKey(), paths)) {
+            // All from one commit, though somebody else may commit meanwhile.
+            Revision commit = new Revision(api.commitOf(request.repo(), group.getKey()));
+            for (RepoEntry entry : api.pathsInfo(request.repo(), commit, paths)) {
                 if (entry instanceof RepoFile file) {
                     sources.put(file.path(), file);
                 }
@@ -247,7 +249,7 @@ public final class Uploads {
                 if (source.sha256() != null) {
                     changes.lfsCopies.put(copy.path(), source.sha256());
                 } else {
-                    Path file = fetch.file(request.repo(), group.getKey(), copy.from());
+                    Path file = fetch.file(request.repo(), commit, copy.from());
                     changes.regular.add(new LocalContent(copy.path(), file));
                 }
             }
