@@ -212,6 +212,16 @@ class MultipartUploadTest {
     }
 
     @Test
+    void anUploadThatIsReplacedInTheMiddleIsNotTriedOnceMore() throws IOException {
+        hub.on("PUT /s3/3", status(403).build(), taken(3));
+        hub.on(BATCH, parts("A", 1), parts("B", 2));
+        commit();
+        assertThat(puts())
+                .map(put -> put.replaceFirst("\\?uploadId=", "").replaceFirst("&.*", ""))
+                .containsExactly("1A", "2A", "3A", "1B", "2B", "3B");
+    }
+
+    @Test
     void anUploadWhosePartsTheStoreDoesNotAcceptBeginsAnew() throws IOException {
         hub.on(
                 "POST /api/complete_multipart",

@@ -130,8 +130,8 @@ class ConformanceUploadIT {
                         "POST /api/repos/create 200",
                         "POST /api/models/alice/m/preupload/main 200",
                         "POST /alice/m.git/info/lfs/objects/batch 200")
-                .endsWith("POST /api/models/alice/m/commit/main 200")
-                .hasSize(13);
+                .endsWith("GET /api/models/alice/m/revision/main 200", "POST /api/models/alice/m/commit/main 200")
+                .hasSize(14);
         assertThat(json(bench.only("POST", "/api/validate-yaml")))
                 .isEqualTo(JSON.createObjectNode().put("content", README).put("repoType", "model"));
         assertPreupload(json(bench.only("POST", "/preupload/")));
@@ -294,6 +294,7 @@ class ConformanceUploadIT {
                 "PUT /_s3/{upload}/4 200",
                 "POST /alice/m.git/info/lfs/complete/{upload} 200",
                 "POST /alice/m.git/info/lfs/verify 200",
+                "GET /api/models/alice/m/revision/main 200",
                 "POST /api/models/alice/m/commit/main 200"));
         String failing = path.equals("/_s3/") ? "/_s3/{upload}/2" : path;
         int at = 0;
@@ -370,6 +371,7 @@ class ConformanceUploadIT {
                         "GET /api/models/alice/m/revision/newbranch 404",
                         "POST /api/models/alice/m/branch/newbranch 200",
                         "POST /api/models/alice/m/preupload/newbranch 200",
+                        "GET /api/models/alice/m/revision/newbranch 200",
                         "POST /api/models/alice/m/commit/newbranch 200");
         assertThat(repo().commits("main")).hasSize(1);
         assertThat(repo().text("newbranch", "a.txt")).isEqualTo("a");

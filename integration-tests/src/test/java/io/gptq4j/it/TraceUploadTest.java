@@ -148,10 +148,15 @@ class TraceUploadTest {
                         "... with its metadata first",
                         2,
                         List.of(
-                                "HEAD /alice/m/resolve/main/hello.txt -> 307" + AS_ALICE
+                                "HEAD /alice/m/resolve/{commit}/hello.txt -> 307" + AS_ALICE
                                         + "\n  accept-encoding: identity",
                                 "HEAD /api/resolve-cache/models/alice/m/{commit}/hello.txt -> 200" + AS_ALICE
                                         + "\n  accept-encoding: identity")),
+                addedAt(
+                        "all copies of a commit are of one commit, whatever happens to the branch ...",
+                        1,
+                        List.of("GET /api/models/alice/m/revision/main -> 200" + AS_ALICE)),
+                changed("... which is named from then on", "/paths-info/main", "/paths-info/{commit}"),
                 onTopOfTheHead());
         play.scene(
                 "delete a folder",

@@ -190,7 +190,7 @@ final class LfsUploads {
         Action action = first;
         for (int renewals = 0; ; renewals++) {
             try {
-                send(content, action, gauge);
+                send(content, action, gauge, renewals > 0);
                 return;
             } catch (HubHttpException e) {
                 if (!EXPIRED.contains(e.status()) || renewals == RENEWALS) {
@@ -209,10 +209,10 @@ final class LfsUploads {
         }
     }
 
-    private void send(LocalContent content, Action action, Gauge gauge) throws IOException {
+    private void send(LocalContent content, Action action, Gauge gauge, boolean renewed) throws IOException {
         Optional<Multipart> multipart = multipart(content, action.upload());
         if (multipart.isPresent()) {
-            sendParts(content, multipart.get(), gauge);
+            sendParts(content, multipart.get(), gauge, renewed);
         } else {
             HubRequest request = put(content, href(action.upload()), 0, content.size(), gauge::set);
             for (Map.Entry<String, JsonNode> header :
@@ -257,12 +257,16 @@ final class LfsUploads {
         return Optional.of(multipart);
     }
 
-    /** Sends all parts, or goes on with an upload that an earlier process left. */
-    private void sendParts(LocalContent content, Multipart fresh, Gauge gauge) throws IOException {
+    /**
+     * Sends all parts, or goes on with an upload that an earlier process left.
+     *
+     * @param renewed whether the addresses known so far were refused just now
+     */
+    private void sendParts(LocalContent content, Multipart fresh, Gauge gauge, boolean renewed) throws IOException {
         Optional<Multipart> earlier = records.read(record(), content.sha256(), content.size());
         if (earlier.isPresent() && earlier.get().isSameUpload(fresh)) {
             sendRest(content, fresh.having(earlier.get().etags()), gauge);
-        } else if (earlier.isEmpty() || !resume(content, earlier.get(), gauge)) {
+        } else if (renewed || earlier.isEmpty() || !resume(content, earlier.get(), gauge)) {
             sendRest(content, fresh, gauge);
         }
     }

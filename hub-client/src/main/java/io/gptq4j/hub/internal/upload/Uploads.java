@@ -21,7 +21,9 @@ import io.gptq4j.hub.transfer.CommitRequest;
 import io.gptq4j.hub.transfer.CommitResult;
 import io.gptq4j.hub.transfer.TransferListener;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -199,9 +201,7 @@ public final class Uploads {
 
     /** Has the Hub check the front matter of a README.md. */
     public void validateCard(RepoType type, Path readme) throws IOException {
-        ObjectNode body = Json.object()
-                .put("content", new LocalContent(README, readme).text())
-                .put("repoType", type.singular());
+        ObjectNode body = Json.object().put("content", utf8(readme)).put("repoType", type.singular());
         String action = "have the front matter of README.md checked by the Hub";
         try {
             JsonNode answer =
@@ -222,6 +222,14 @@ public final class Uploads {
         }
     }
 
+    private static String utf8(Path readme) throws IOException {
+        try {
+            return Files.readString(readme);
+        } catch (CharacterCodingException e) {
+            throw new HubException(readme + " is not UTF-8 text, which the Hub expects of a README.md; convert it", e);
+        }
+    }
+
     /** Copies of LFS files are stated anew, small files are fetched and committed again. */
     private void resolve(CommitRequest request, List<CommitOperation.Copy> copies, Changes changes) throws IOException {
         Map<Revision, List<CommitOperation.Copy>> bySource = copies.stream()
@@ -233,7 +241,9 @@ public final class Uploads {
                     .map(CommitOperation.Copy::from)
                     .distinct()
                     .toList();
-            for (RepoEntry entry : api.pathsInfo(request.repo(), group.getKey(), paths)) {
+            // All from one commit, though somebody else may commit meanwhile.
+            Revision commit = new Revision(api.commitOf(request.repo(), group.getKey()));
+            for (RepoEntry entry : api.pathsInfo(request.repo(), commit, paths)) {
                 if (entry instanceof RepoFile file) {
                     sources.put(file.path(), file);
                 }
@@ -247,7 +257,7 @@ public final class Uploads {
                 if (source.sha256() != null) {
                     changes.lfsCopies.put(copy.path(), source.sha256());
                 } else {
-                    Path file = fetch.file(request.repo(), group.getKey(), copy.from());
+                    Path file = fetch.file(request.repo(), commit, copy.from());
                     changes.regular.add(new LocalContent(copy.path(), file));
                 }
             }
