@@ -84,9 +84,9 @@ final class EvalCommand implements Callable<Integer> {
                     result,
                     () -> String.format(
                             Locale.ROOT,
-                            "perplexity %.4f  (%d windows of %d tokens, %s on %s, %.1f s)",
+                            "perplexity %.4f  (%s of %d tokens, %s on %s, %.1f s)",
                             p.perplexity(),
-                            p.windows(),
+                            Sizes.count(p.windows(), "window"),
                             p.window(),
                             result.dtype(),
                             result.device(),

@@ -185,6 +185,10 @@ final class QuantizeCommand implements Callable<Integer> {
         GptqOptions gptq = gptqOptions();
         long largestFile = Sizes.parse(shardSize);
         requirePositive("--samples", samples);
+        if (evalText != null && !eval) {
+            throw new IllegalArgumentException(
+                    "--eval-text says what to measure the perplexity on, --no-eval not to measure it; leave one out");
+        }
         if (seqlen != null) {
             requirePositive("--seqlen", seqlen);
         }
@@ -298,8 +302,8 @@ final class QuantizeCommand implements Callable<Integer> {
                     ? CalibrationSet.embedded(tokenizer, samples, length, seed)
                     : CalibrationSet.fromFile(calibration, tokenizer, samples, length, seed);
             if (windows.windows().length < samples) {
-                console.note("Calibrating on " + windows.windows().length + " windows of " + length + " tokens: "
-                        + windows.source() + " has no more.");
+                console.note("Calibrating on " + Sizes.count(windows.windows().length, "window") + " of " + length
+                        + " tokens: " + windows.source() + " has no more.");
             }
             return windows;
         }

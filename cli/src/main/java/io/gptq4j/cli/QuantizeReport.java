@@ -169,11 +169,11 @@ record QuantizeReport(
                 ? text
                 : String.format(
                         Locale.ROOT,
-                        "%s%nperplexity %.4f, was %.4f  (%d windows of %d tokens of %s)",
+                        "%s%nperplexity %.4f, was %.4f  (%s of %d tokens of %s)",
                         text,
                         perplexity.after(),
                         perplexity.before(),
-                        perplexity.windows(),
+                        Sizes.count(perplexity.windows(), "window"),
                         perplexity.window(),
                         perplexity.text());
     }

@@ -39,6 +39,11 @@ final class Sizes {
         return String.format(Locale.ROOT, "%.1fT", value);
     }
 
+    /** A number of things: {@code 1 window}, {@code 2 windows}. */
+    static String count(long number, String thing) {
+        return number + " " + thing + (number == 1 ? "" : "s");
+    }
+
     static String format(long bytes) {
         double value = bytes;
         for (String unit : new String[] {"B", "kB", "MB", "GB"}) {

@@ -84,6 +84,19 @@ class MainTest {
     }
 
     @Test
+    void aTextToMeasureOnAndNoMeasuringContradictEachOther() {
+        assertThat(Main.run(test.console, "quantize", "m", "-o", "out", "--no-eval", "--eval-text", "t.txt"))
+                .isEqualTo(2);
+        assertThat(test.err()).startsWith("error: --eval-text").contains("--no-eval");
+    }
+
+    @Test
+    void oneOfAThingIsNotMany() {
+        assertThat(Sizes.count(1, "window")).isEqualTo("1 window");
+        assertThat(Sizes.count(20, "window")).isEqualTo("20 windows");
+    }
+
+    @Test
     void anUnexpectedErrorNamesTheWayToItsStackTrace() {
         int code = test.run(
                 () -> {

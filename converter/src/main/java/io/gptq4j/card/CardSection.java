@@ -101,7 +101,7 @@ final class CardSection {
                 + row("mse", options.mse() == 0 ? "off" : "" + options.mse())
                 + row(
                         "calibration",
-                        calibration.samples() + " windows of " + calibration.seqlen() + " tokens from "
+                        windows(calibration.samples()) + " of " + calibration.seqlen() + " tokens from "
                                 + plain(calibration.text()) + ", seed " + calibration.seed())
                 + (facts.leftInFloat().isEmpty()
                         ? ""
@@ -114,13 +114,17 @@ final class CardSection {
     }
 
     private static String perplexity(Perplexity perplexity, int bits) {
-        return "## Perplexity\n\nOn " + plain(perplexity.text()) + ", in " + perplexity.windows() + " windows of "
+        return "## Perplexity\n\nOn " + plain(perplexity.text()) + ", in " + windows(perplexity.windows()) + " of "
                 + perplexity.window()
                 + " tokens without overlap, the first token of each not scored; less is better.\n\n"
                 + "| model | perplexity |\n|---|---|\n"
                 + row("original", number(perplexity.before()))
                 + row(bits + "-bit", number(perplexity.after()))
                 + "\n";
+    }
+
+    private static String windows(int number) {
+        return number + (number == 1 ? " window" : " windows");
     }
 
     private static String use(CardFacts facts) {

@@ -56,7 +56,7 @@ class ModelCardTest {
                 new CardFacts.Calibration("my_text.txt", 16, 512, 7),
                 "gptq4j 1.2.3",
                 List.of("mlp.down_proj"),
-                new CardFacts.Perplexity("the embedded held-out text", 4, 512, 74.63128, 75.5),
+                new CardFacts.Perplexity("the embedded held-out text", 1, 512, 74.63128, 75.5),
                 List.of("gptq4j", "quantize", "my model", "--token", "hf_secret", "--out", "x"),
                 "me/tiny-4bit",
                 new CardFacts.Serving(true, true, true));
@@ -108,7 +108,7 @@ class ModelCardTest {
 
                 ## Perplexity
 
-                On the embedded held-out text, in 4 windows of 512 tokens without overlap, the first token of each not scored; less is better.
+                On the embedded held-out text, in 1 window of 512 tokens without overlap, the first token of each not scored; less is better.
 
                 | model | perplexity |
                 |---|---|
