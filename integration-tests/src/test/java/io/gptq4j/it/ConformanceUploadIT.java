@@ -215,9 +215,11 @@ class ConformanceUploadIT {
         List<String> lines = Objects.requireNonNull(commit.bodyText()).lines().toList();
         assertThat(lines).hasSize(7);
         assertThat(commit.bodyText()).endsWith("}\n");
+        String before = repo().commits("main").get(1).id();
         assertThat(JSON.readTree(lines.get(0)))
                 .isEqualTo(JSON.readTree(
-                        "{\"key\": \"header\", \"value\": {\"summary\": \"all of it\", \"description\": \"\"}}"));
+                        "{\"key\": \"header\", \"value\": {\"summary\": \"all of it\", \"description\": \"\","
+                                + " \"parentCommit\": \"" + before + "\"}}"));
         List<JsonNode> rest = new ArrayList<>();
         for (String line : lines.subList(1, 7)) {
             rest.add(JSON.readTree(line));

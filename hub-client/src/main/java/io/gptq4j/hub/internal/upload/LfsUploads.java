@@ -332,15 +332,17 @@ final class LfsUploads {
                 .etags()
                 .forEach((number, etag) ->
                         parts.addObject().put("partNumber", number).put("etag", etag));
-        http.callPatiently(HubRequest.send(
-                                "POST",
-                                "complete the upload of '" + content.path() + "'",
-                                url(multipart.href()),
-                                lfs(body))
-                        .header("Accept", LFS_JSON.toString())
-                        .patience(Patience.COMPLETION)
-                        .withoutToken())
-                .close();
+        HubRequest request = HubRequest.send(
+                        "POST", "complete the upload of '" + content.path() + "'", url(multipart.href()), lfs(body))
+                .header("Accept", LFS_JSON.toString())
+                .patience(Patience.COMPLETION)
+                .withoutToken();
+        try {
+            http.callPatiently(request).close();
+        } catch (HubHttpException e) {
+            records.delete(record(), content.sha256()); // its parts are good for nothing
+            throw e;
+        }
     }
 
     private HubRequest put(LocalContent content, HttpUrl url, long from, long length, LongConsumer progress) {
