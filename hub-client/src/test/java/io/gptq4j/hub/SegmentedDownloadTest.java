@@ -183,6 +183,19 @@ class SegmentedDownloadTest {
     }
 
     @Test
+    void aServerThatIgnoresRangesAndSendsABitWrongIsAskedOnceMore() throws IOException {
+        byte[] wrong = CONTENT.clone();
+        wrong[5] ^= 1;
+        hub.on(
+                "GET /blob",
+                request -> bytes(CONTENT).build(),
+                request -> bytes(wrong).build(),
+                request -> bytes(CONTENT).build());
+        fetch();
+        assertThat(hub.ranges()).containsExactly("bytes=0-99999", "whole", "bytes=0-99999", "whole");
+    }
+
+    @Test
     void theNextProcessAsksForWhatIsMissingAndNothingElse() throws IOException {
         hub.on("GET /acme/m/resolve/" + COMMIT + "/m.bin", status(403).build());
         hub.on(
