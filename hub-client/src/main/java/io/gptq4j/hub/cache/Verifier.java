@@ -85,10 +85,16 @@ final class Verifier {
 
     private static <T extends @Nullable Object> T get(Future<T> future) throws IOException {
         try {
+            if (Thread.interrupted()) { // get() does not look where there is nothing to wait for
+                throw new InterruptedException();
+            }
             return future.get();
         } catch (ExecutionException e) {
             if (e.getCause() instanceof IOException failure) {
                 throw failure;
+            }
+            if (e.getCause() instanceof Error error) {
+                throw error;
             }
             throw new IllegalStateException("Comparing files failed", e.getCause());
         } catch (InterruptedException e) {
