@@ -1,6 +1,8 @@
 package io.gptq4j.hub;
 
+import static com.github.tomakehurst.wiremock.client.WireMock.aResponse;
 import static com.github.tomakehurst.wiremock.client.WireMock.get;
+import static com.github.tomakehurst.wiremock.client.WireMock.head;
 import static com.github.tomakehurst.wiremock.client.WireMock.okJson;
 import static com.github.tomakehurst.wiremock.client.WireMock.urlEqualTo;
 import static io.gptq4j.hub.Stubs.COMMIT;
@@ -8,8 +10,10 @@ import static io.gptq4j.hub.Stubs.HELLO_ID;
 import static io.gptq4j.hub.Stubs.INFO;
 import static io.gptq4j.hub.Stubs.REPO;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.github.tomakehurst.wiremock.junit5.WireMockExtension;
+import io.gptq4j.hub.error.HubException;
 import io.gptq4j.hub.repo.Revision;
 import io.gptq4j.hub.transfer.SnapshotRequest;
 import java.io.IOException;
@@ -23,6 +27,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Files in a folder of the user's, with huggingface_hub's bookkeeping. */
 class LocalDirTest {
@@ -145,5 +151,32 @@ class LocalDirTest {
             assertThat(offline.client().snapshot(request).files()).hasSize(1);
         }
         assertThat(calls()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {".git/config", "sub/.GIT/hooks/x", ".cache/huggingface/download/a.txt.metadata", "../x"})
+    void aRepositoryCannotReachWhereNoFileOfItBelongs(String path) throws IOException {
+        hub.stubFor(get(urlEqualTo("/api/models/acme/m/tree/" + COMMIT + "?recursive=true&expand=false"))
+                .willReturn(okJson(
+                        "[{\"type\":\"file\",\"path\":\"" + path + "\",\"size\":5,\"oid\":\"" + HELLO_ID + "\"}]")));
+        HubClient client = desk.client();
+        assertThatThrownBy(() -> client.snapshot(SnapshotRequest.of(REPO).into(local)))
+                .isInstanceOf(HubException.class)
+                .hasMessageContaining(path);
+        assertThat(local.resolve(".git")).doesNotExist();
+        assertThat(note).doesNotExist();
+        assertThatThrownBy(() -> client.file(REPO, Revision.MAIN, path, local, false, false))
+                .isInstanceOfAny(HubException.class, IllegalArgumentException.class);
+    }
+
+    @Test
+    void aFileThatIsThereIsGivenWhenTheHubCannotBeAsked() throws IOException {
+        Path file = fetch(Revision.MAIN);
+        hub.stubFor(head(urlEqualTo("/acme/m/resolve/main/a.txt"))
+                .willReturn(aResponse().withStatus(503)));
+        assertThat(desk.client().file(REPO, Revision.MAIN, "a.txt", local, false, false))
+                .isEqualTo(file);
+        assertThat(desk.client().file(REPO, Revision.MAIN, "a.txt", local, false, true))
+                .isEqualTo(file);
     }
 }

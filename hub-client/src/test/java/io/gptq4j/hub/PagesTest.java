@@ -146,4 +146,24 @@ class PagesTest {
                 .hasMessageContaining("is not JSON")
                 .hasMessageContaining("is this the address of a Hub?");
     }
+
+    @Test
+    void pagesThatNameEachOtherAsTheNextAreGivenUp() {
+        hub.stubFor(
+                get(urlEqualTo(TREE)).willReturn(okJson(file("a")).withHeader("Link", "<" + NEXT + ">; rel=\"next\"")));
+        hub.stubFor(
+                get(urlEqualTo(NEXT)).willReturn(okJson(file("b")).withHeader("Link", "<" + TREE + ">; rel=\"next\"")));
+        assertThatThrownBy(this::paths)
+                .isInstanceOf(HubException.class)
+                .hasMessageContaining("its pages name each other as the next");
+    }
+
+    @Test
+    void everyHeaderLinkIsLookedAt() throws IOException {
+        hub.stubFor(get(urlEqualTo(TREE))
+                .willReturn(okJson(file("a"))
+                        .withHeader("Link", "<" + NEXT + ">; rel=\"next\"", "</style.css>; rel=\"preload\"")));
+        hub.stubFor(get(urlEqualTo(NEXT)).willReturn(okJson(file("b"))));
+        assertThat(paths()).containsExactly("a", "b");
+    }
 }

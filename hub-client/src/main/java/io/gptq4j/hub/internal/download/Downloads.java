@@ -209,6 +209,9 @@ public final class Downloads {
         List<RepoFile> wanted = files.stream()
                 .filter(file -> request.patterns().test(file.path()))
                 .toList();
+        for (RepoFile file : wanted) {
+            requireUsable(place, commit, file.path());
+        }
         return new Listing(commit, wanted, null);
     }
 
