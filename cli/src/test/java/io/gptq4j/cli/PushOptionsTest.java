@@ -30,6 +30,7 @@ class PushOptionsTest {
         Files.writeString(artifact.resolve("config.json"), "{}");
         test = new TestConsole(
                 Map.of("HF_HOME", home.toString(), "HF_ENDPOINT", hub.url(), "HF_TOKEN", "hf_fakewrite"), 0);
+        hub.on("GET /api/models/me/m/revision/main", 200, "{\"sha\":\"" + "1".repeat(40) + "\"}");
         hub.on("GET /api/whoami-v2", 200, "{\"type\":\"user\",\"name\":\"me\"}")
                 .on("POST /api/repos/create", 200, "{\"url\":\"" + hub.url() + "/me/m\"}")
                 .on("GET /api/models/me/m/tree/main", 200, "[]")

@@ -29,6 +29,7 @@ class UploadCommandTest {
     void prepare() throws IOException {
         folder = Files.createDirectory(home.resolve("up"));
         Files.writeString(folder.resolve("a.txt"), "a");
+        hub.on("GET /api/models/me/m/revision/main", 200, "{\"sha\":\"" + "1".repeat(40) + "\"}");
         hub.on("POST /api/repos/create", 200, "{\"url\":\"" + hub.url() + "/me/m\"}")
                 .on(
                         "POST /api/models/me/m/preupload/main",
@@ -67,6 +68,7 @@ class UploadCommandTest {
                 .containsExactly(
                         "POST /api/repos/create",
                         "POST /api/models/me/m/preupload/main",
+                        "GET /api/models/me/m/revision/main",
                         "POST /api/models/me/m/commit/main");
         assertThat(test.out().strip()).startsWith(hub.url() + "/me/m/commit/");
     }
