@@ -210,7 +210,7 @@ class ConformanceUploadIT {
                         assertThat(verify.header("Authorization")).isEqualTo("Bearer " + FakeHub.WRITE_TOKEN));
     }
 
-    private static void assertCommitted(Exchange commit) throws Exception {
+    private void assertCommitted(Exchange commit) throws Exception {
         assertThat(commit.header("Content-Type")).isEqualTo("application/x-ndjson");
         List<String> lines = Objects.requireNonNull(commit.bodyText()).lines().toList();
         assertThat(lines).hasSize(7);
