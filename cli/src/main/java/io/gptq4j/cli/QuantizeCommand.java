@@ -33,6 +33,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code gptq4j quantize}: a float checkpoint in, an AutoGPTQ artifact out. */
@@ -267,7 +268,8 @@ final class QuantizeCommand implements Callable<Integer> {
         }
         return options.repository()
                 .map(id -> Path.of(id.name() + "-GPTQ"))
-                .orElseThrow(() -> new IllegalArgumentException(
+                .orElseThrow(() -> new ParameterException(
+                        Objects.requireNonNull(spec).commandLine(),
                         "--out is missing: name the directory that the quantized model goes to"));
     }
 

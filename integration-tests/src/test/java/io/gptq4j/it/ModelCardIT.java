@@ -115,7 +115,7 @@ class ModelCardIT {
         assertThat(TinyModel.JSON.readTree(result.out()).get("perplexity_after").isNull())
                 .isTrue();
         assertThat(readme("out"))
-                .contains("1 windows of 128 tokens from ids.jsonl")
+                .contains("1 window of 128 tokens from ids.jsonl")
                 .doesNotContain("erplexity");
         assertThat(RawArtifact.read(directory.resolve("out"))
                         .module("model.layers.1.mlp.down_proj")
