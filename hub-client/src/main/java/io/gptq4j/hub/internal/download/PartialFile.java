@@ -80,11 +80,17 @@ final class PartialFile implements Closeable {
             }
             FileChannel countsChannel = FileChannel.open(
                     countsFile, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
-            PartialFile partial = new PartialFile(file, countsFile, size, segmentSize, counts, channel, countsChannel);
-            if (!partial.readCounts(countsChannel)) {
-                partial.reset();
+            try {
+                PartialFile partial =
+                        new PartialFile(file, countsFile, size, segmentSize, counts, channel, countsChannel);
+                if (!partial.readCounts(countsChannel)) {
+                    partial.reset();
+                }
+                return partial;
+            } catch (IOException | RuntimeException e) {
+                countsChannel.close();
+                throw e;
             }
-            return partial;
         } catch (IOException | RuntimeException e) {
             channel.close();
             throw e;

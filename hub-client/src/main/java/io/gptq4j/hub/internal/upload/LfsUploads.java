@@ -215,11 +215,7 @@ final class LfsUploads {
             sendParts(content, multipart.get(), gauge, renewed);
         } else {
             HubRequest request = put(content, href(action.upload()), 0, content.size(), gauge::set);
-            for (Map.Entry<String, JsonNode> header :
-                    action.upload().path("header").properties()) {
-                request = request.header(header.getKey(), header.getValue().asText());
-            }
-            http.callPatiently(request).close();
+            http.callPatiently(withHeaders(request, action.upload())).close();
         }
         JsonNode verify = action.verify();
         if (verify != null) {
@@ -229,11 +225,17 @@ final class LfsUploads {
                     "verify the upload of '" + content.path() + "'",
                     href(verify),
                     RequestBody.create(body.toString().getBytes(StandardCharsets.UTF_8), HubRequest.JSON));
-            for (Map.Entry<String, JsonNode> header : verify.path("header").properties()) {
-                request = request.header(header.getKey(), header.getValue().asText());
-            }
-            http.callPatiently(request).close();
+            http.callPatiently(withHeaders(request, verify)).close();
         }
+    }
+
+    /** With the headers that the batch wants sent along. */
+    private static HubRequest withHeaders(HubRequest request, JsonNode action) {
+        HubRequest complete = request;
+        for (Map.Entry<String, JsonNode> header : action.path("header").properties()) {
+            complete = complete.header(header.getKey(), header.getValue().asText());
+        }
+        return complete;
     }
 
     /** The parts, if the batch wants the file in parts; which of the two it wants, it says for each object. */
