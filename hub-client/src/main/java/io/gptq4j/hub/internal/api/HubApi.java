@@ -375,10 +375,6 @@ public final class HubApi {
     }
 
     private static HubRequest json(String method, String action, HttpUrl url, ObjectNode body) {
-        return HubRequest.send(
-                method,
-                action,
-                url,
-                RequestBody.create(body.toString().getBytes(StandardCharsets.UTF_8), HubRequest.JSON));
+        return HubRequest.send(method, action, url, HubRequest.body(body, HubRequest.JSON));
     }
 }

@@ -1,5 +1,7 @@
 package io.gptq4j.hub.internal.http;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.charset.StandardCharsets;
 import okhttp3.Headers;
 import okhttp3.HttpUrl;
 import okhttp3.MediaType;
@@ -27,6 +29,11 @@ public record HubRequest(
         boolean withToken) {
     /** The media type of the Hub's JSON, without the charset that OkHttp would add to a string. */
     public static final MediaType JSON = MediaType.get("application/json");
+
+    /** JSON as a body, in bytes: to the media type of a string, OkHttp would add a charset that strict servers refuse. */
+    public static RequestBody body(ObjectNode json, MediaType type) {
+        return RequestBody.create(json.toString().getBytes(StandardCharsets.UTF_8), type);
+    }
 
     /** A GET of the API. */
     public static HubRequest get(String action, HttpUrl url) {

@@ -14,7 +14,6 @@ import io.gptq4j.hub.repo.Repo;
 import io.gptq4j.hub.repo.Revision;
 import io.gptq4j.hub.transfer.TransferListener;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -224,7 +223,7 @@ final class LfsUploads {
                     "POST",
                     "verify the upload of '" + content.path() + "'",
                     href(verify),
-                    RequestBody.create(body.toString().getBytes(StandardCharsets.UTF_8), HubRequest.JSON));
+                    HubRequest.body(body, HubRequest.JSON));
             http.callPatiently(withHeaders(request, verify)).close();
         }
     }
@@ -375,6 +374,6 @@ final class LfsUploads {
     }
 
     private static RequestBody lfs(ObjectNode body) {
-        return RequestBody.create(body.toString().getBytes(StandardCharsets.UTF_8), LFS_JSON);
+        return HubRequest.body(body, LFS_JSON);
     }
 }

@@ -22,7 +22,6 @@ import io.gptq4j.hub.transfer.CommitResult;
 import io.gptq4j.hub.transfer.TransferListener;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -274,6 +273,6 @@ public final class Uploads {
     }
 
     private static RequestBody json(ObjectNode body) {
-        return RequestBody.create(body.toString().getBytes(StandardCharsets.UTF_8), HubRequest.JSON);
+        return HubRequest.body(body, HubRequest.JSON);
     }
 }
