@@ -208,7 +208,7 @@ final class QuantizeCommand implements Callable<Integer> {
             byte[] readme = QuantizeReport.readme(checkpoint);
             HeldOut heldOut = eval ? HeldOut.read(evalText, checkpoint, windows, architecture.defaultWindow()) : null;
             try (Session session = Session.open(options, checkpoint)) {
-                GptqQuantizer quantizer = new GptqQuantizer(session.model(), plan);
+                GptqQuantizer quantizer = GptqQuantizer.builder(session.model(), plan).build();
                 String tool = "gptq4j:" + Version.number();
                 ArtifactWriter.Plan artifact =
                         ArtifactPlans.of(checkpoint, session.model().weights(), plan, tool, largestFile);

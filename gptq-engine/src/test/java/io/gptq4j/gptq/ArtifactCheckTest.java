@@ -58,7 +58,8 @@ class ArtifactCheckTest {
             ArtifactWriter.Plan contents =
                     ArtifactPlans.of(checkpoint, language.weights(), plan, "gptq4j:test", 1L << 40);
             try (ArtifactWriter writer = ArtifactWriter.create(artifact, contents)) {
-                new GptqQuantizer(language, plan)
+                GptqQuantizer.builder(language, plan)
+                        .build()
                         .run(
                                 TinyModels.windows(5),
                                 module -> {
