@@ -38,11 +38,13 @@ import org.jspecify.annotations.Nullable;
 public final class HubClient implements Closeable {
     private final HubHttp http;
     private final HubApi api;
+    private final Tuning tuning;
     private final Downloads downloads;
     private final Uploads uploads;
 
     private HubClient(HubHttp http, Tuning tuning, TransferListener listener) {
         this.http = http;
+        this.tuning = tuning;
         api = new HubApi(http);
         downloads = new Downloads(http, api, tuning, listener);
         uploads = new Uploads(http, api, this::file, listener);
@@ -226,7 +228,7 @@ public final class HubClient implements Closeable {
      * together.
      */
     public RemoteFile open(Repo repo, Revision revision, String path) throws IOException {
-        return new RemoteFile(http.retry(), downloads.content(repo, revision, path));
+        return new RemoteFile(http, downloads.content(repo, revision, path), tuning);
     }
 
     /**
