@@ -8,7 +8,6 @@ import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.format.ArtifactReader;
 import io.gptq4j.format.ArtifactWriter;
-import io.gptq4j.gptq.ArtifactCheck;
 import io.gptq4j.gptq.ArtifactPlans;
 import io.gptq4j.gptq.GptqOptions;
 import io.gptq4j.gptq.GptqQuantizer;
@@ -25,7 +24,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -212,7 +210,6 @@ final class QuantizeCommand implements Callable<Integer> {
                 String tool = "gptq4j:" + Version.number();
                 ArtifactWriter.Plan artifact =
                         ArtifactPlans.of(checkpoint, session.model().weights(), plan, tool, largestFile);
-                ArtifactCheck check = new ArtifactCheck();
                 Repo repo = push.repo();
                 QuantizeReport report = new QuantizeReport(
                         QuantizeReport.source(model),
@@ -227,16 +224,9 @@ final class QuantizeCommand implements Callable<Integer> {
                 try (ArtifactWriter writer = ArtifactWriter.create(target, artifact)) {
                     modules = quantizer.run(
                             windows,
-                            module -> {
-                                check.remember(module);
-                                writer.write(module);
-                            },
+                            writer::write,
                             progress(plan));
                     Path written = writer.complete();
-                    Optional<String> difference = check.differenceIn(written);
-                    if (difference.isPresent()) {
-                        throw new VerificationException(difference.get());
-                    }
                     perplexity = heldOut == null ? null : heldOut.measure(session, written, console);
                     ModelCard card = report.card(readme, perplexity, commandLine());
                     card.warnings().forEach(console::warn);
