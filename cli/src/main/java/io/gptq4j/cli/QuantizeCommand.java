@@ -1,7 +1,6 @@
 package io.gptq4j.cli;
 
 import io.gptq4j.calibration.CalibrationSet;
-import io.gptq4j.calibration.Tokenizer;
 import io.gptq4j.card.CardFacts;
 import io.gptq4j.card.ModelCard;
 import io.gptq4j.checkpoint.Checkpoint;
@@ -56,97 +55,11 @@ final class QuantizeCommand implements Callable<Integer> {
     @Mixin
     private final PushOptions push = new PushOptions();
 
-    @Option(
-            names = "--bits",
-            paramLabel = "N",
-            defaultValue = "4",
-            description = "2, 3, 4 or 8 (default: ${DEFAULT-VALUE}).")
-    private int bits;
+    @Mixin
+    private final MethodOptions method = new MethodOptions();
 
-    @Option(
-            names = "--group-size",
-            paramLabel = "N",
-            defaultValue = "128",
-            description = "Inputs that share a scale: 32, 64, 128, or -1 for all (default: ${DEFAULT-VALUE}).")
-    private int groupSize;
-
-    @Option(
-            names = "--desc-act",
-            negatable = true,
-            description = "Solve columns by falling importance, as AutoGPTQ means it: --desc-act alone scatters g_idx,"
-                    + " --no-desc-act keeps the order of columns. The default takes that order too, but with static"
-                    + " groups, which keeps g_idx trivial.")
-    private @Nullable Boolean descAct;
-
-    @Option(
-            names = "--static-groups",
-            negatable = true,
-            description = "Fix all scales before the solve (default, unless --desc-act or --no-desc-act is given).")
-    private @Nullable Boolean staticGroups;
-
-    @Option(
-            names = "--sym",
-            negatable = true,
-            defaultValue = "true",
-            fallbackValue = "true",
-            description =
-                    "Symmetric grid (default); --no-sym fits lopsided weights better, but several servers are slow"
-                            + " with it or refuse it.")
-    private boolean sym;
-
-    @Option(
-            names = "--damp-percent",
-            paramLabel = "X",
-            defaultValue = "0.01",
-            description = "Damping, as a fraction of the Hessian's mean diagonal (default: ${DEFAULT-VALUE}).")
-    private double dampPercent;
-
-    @Option(
-            names = "--mse",
-            arity = "0..1",
-            paramLabel = "EXP",
-            defaultValue = "0",
-            fallbackValue = "2.4",
-            description = "Search a tighter grid by the error to this power; without a number 2.4 (default: off).")
-    private double mse;
-
-    @Option(
-            names = "--blocksize",
-            paramLabel = "N",
-            defaultValue = "128",
-            description = "Columns between two updates of the rest (default: ${DEFAULT-VALUE}).")
-    private int blocksize;
-
-    @Option(
-            names = "--autogptq-exact",
-            description = "Follow AutoGPTQ's arithmetic step by step, its weaknesses included; for comparisons.")
-    private boolean reference;
-
-    @Option(
-            names = "--calibration",
-            paramLabel = "FILE",
-            description = "UTF-8 text, or .jsonl with \"text\" or \"input_ids\" (default: an embedded English text).")
-    private @Nullable Path calibration;
-
-    @Option(
-            names = "--samples",
-            paramLabel = "N",
-            defaultValue = "128",
-            description = "Calibration windows (default: ${DEFAULT-VALUE}).")
-    private int samples;
-
-    @Option(
-            names = "--seqlen",
-            paramLabel = "N",
-            description = "Tokens per window (default: 2048, or what the model can take).")
-    private @Nullable Integer seqlen;
-
-    @Option(
-            names = "--seed",
-            paramLabel = "N",
-            defaultValue = "0",
-            description = "Chooses the windows (default: ${DEFAULT-VALUE}).")
-    private long seed;
+    @Mixin
+    private final CalibrationOptions calibration = new CalibrationOptions();
 
     @Option(
             names = "--shard-size",
@@ -155,21 +68,8 @@ final class QuantizeCommand implements Callable<Integer> {
             description = "Largest file, such as 5GB or 500MB (default: ${DEFAULT-VALUE}).")
     private String shardSize = "5GB";
 
-    @Option(
-            names = "--eval",
-            negatable = true,
-            defaultValue = "true",
-            fallbackValue = "true",
-            description = "Measure the perplexity before and after (default); takes little time beside the rest.")
-    private boolean eval;
-
-    @Option(
-            names = "--eval-text",
-            paramLabel = "FILE",
-            description =
-                    "UTF-8 text to measure it on (default: an embedded English text, which shares nothing with the"
-                            + " one for calibration).")
-    private @Nullable Path evalText;
+    @Mixin
+    private final PerplexityOptions held = new PerplexityOptions();
 
     @Spec
     private @Nullable CommandSpec spec;
@@ -181,16 +81,10 @@ final class QuantizeCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         long start = System.nanoTime();
-        GptqOptions gptq = gptqOptions();
+        GptqOptions gptq = method.gptq();
         long largestFile = Sizes.parse(shardSize);
-        requirePositive("--samples", samples);
-        if (evalText != null && !eval) {
-            throw new IllegalArgumentException(
-                    "--eval-text says what to measure the perplexity on, --no-eval not to measure it; leave one out");
-        }
-        if (seqlen != null) {
-            requirePositive("--seqlen", seqlen);
-        }
+        calibration.check();
+        held.check();
         Path target = target();
         push.check(console, options.hub());
         ModelOptions.Located model = options.locate(console);
@@ -202,9 +96,9 @@ final class QuantizeCommand implements Callable<Integer> {
             Architecture architecture = ModelFamilies.architecture(checkpoint.config());
             QuantizationPlan plan = QuantizationPlan.of(architecture, gptq);
             plan.warning().ifPresent(console::warn);
-            CalibrationSet windows = windows(checkpoint, architecture);
+            CalibrationSet windows = calibration.windows(console, checkpoint, architecture);
             byte[] readme = QuantizeReport.readme(checkpoint);
-            HeldOut heldOut = eval ? HeldOut.read(evalText, checkpoint, windows, architecture.defaultWindow()) : null;
+            HeldOut heldOut = held.heldOut(checkpoint, windows, architecture);
             try (Session session = Session.open(options, checkpoint)) {
                 GptqQuantizer quantizer = new GptqQuantizer(session.model(), plan);
                 String tool = "gptq4j:" + Version.number();
@@ -217,15 +111,12 @@ final class QuantizeCommand implements Callable<Integer> {
                         target,
                         plan,
                         windows,
-                        seed,
+                        calibration.seed(),
                         repo == null ? null : repo.id().toString());
                 List<ModuleReport> modules;
                 CardFacts.Perplexity perplexity;
                 try (ArtifactWriter writer = ArtifactWriter.create(target, artifact)) {
-                    modules = quantizer.run(
-                            windows,
-                            writer::write,
-                            progress(plan));
+                    modules = quantizer.run(windows, writer::write, progress(plan));
                     Path written = writer.complete();
                     perplexity = heldOut == null ? null : heldOut.measure(session, written, console);
                     ModelCard card = report.card(readme, perplexity, commandLine());
@@ -275,32 +166,6 @@ final class QuantizeCommand implements Callable<Integer> {
         return words;
     }
 
-    private static void requirePositive(String option, int value) {
-        if (value < 1) {
-            throw new IllegalArgumentException(option + " must be at least 1, not " + value);
-        }
-    }
-
-    private GptqOptions gptqOptions() {
-        boolean actOrder = descAct == null || descAct;
-        boolean fixedGroups = staticGroups == null ? descAct == null : staticGroups;
-        return new GptqOptions(bits, groupSize, sym, actOrder, fixedGroups, dampPercent, mse, blocksize, reference);
-    }
-
-    private CalibrationSet windows(Checkpoint checkpoint, Architecture architecture) throws IOException {
-        int length = seqlen != null ? seqlen : architecture.defaultWindow();
-        try (Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson())) {
-            CalibrationSet windows = calibration == null
-                    ? CalibrationSet.embedded(tokenizer, samples, length, seed)
-                    : CalibrationSet.fromFile(calibration, tokenizer, samples, length, seed);
-            if (windows.windows().length < samples) {
-                console.note("Calibrating on " + Sizes.count(windows.windows().length, "window") + " of " + length
-                        + " tokens: " + windows.source() + " has no more.");
-            }
-            return windows;
-        }
-    }
-
     private QuantizationListener progress(QuantizationPlan plan) {
         ProgressView view = console.progress();
         int perBlock =
@@ -313,7 +178,7 @@ final class QuantizeCommand implements Callable<Integer> {
             @Override
             public void moduleQuantized(ModuleReport report) {
                 view.update(++done, String.format(Locale.ROOT, "%s loss %.3g", report.module(), report.loss()));
-                if (report.dampPercent() > dampPercent) {
+                if (report.dampPercent() > plan.options().dampPercent()) {
                     console.warn(report.module() + ": the Hessian is not positive definite; "
                             + (report.dampPercent() >= 1
                                     ? "rounded to nearest instead"
