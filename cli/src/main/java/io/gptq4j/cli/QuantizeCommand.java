@@ -173,6 +173,12 @@ final class QuantizeCommand implements Callable<Integer> {
                             + " one for calibration).")
     private @Nullable Path evalText;
 
+    @Option(
+            names = "--dry-run",
+            description = "Tell what the run would take of time, memory and disk, from a few seconds of measuring this"
+                    + " machine, and do nothing else.")
+    private boolean dryRun;
+
     @Spec
     private @Nullable CommandSpec spec;
 
@@ -193,7 +199,7 @@ final class QuantizeCommand implements Callable<Integer> {
         if (seqlen != null) {
             requirePositive("--seqlen", seqlen);
         }
-        Path target = target();
+        Path target = dryRun && out == null ? Path.of("") : target();
         push.check(console, options.hub());
         ModelOptions.Located model = options.locate(console);
         try (Checkpoint checkpoint = Checkpoint.open(model.directory())) {
@@ -207,7 +213,14 @@ final class QuantizeCommand implements Callable<Integer> {
             CalibrationSet windows = windows(checkpoint, architecture);
             byte[] readme = QuantizeReport.readme(checkpoint);
             HeldOut heldOut = eval ? HeldOut.read(evalText, checkpoint, windows, architecture.defaultWindow()) : null;
+            DryRun estimate = new DryRun(
+                    options.model(), checkpoint, plan, windows.windows().length, windows.seqlen(), heldOut, target);
+            if (dryRun) {
+                estimate.print(console, options, checkpoint);
+                return ExitCode.OK.number();
+            }
             try (Session session = Session.open(options, checkpoint)) {
+                estimate.note(console, session.model().type(), session.torch().isGpu());
                 GptqQuantizer quantizer = new GptqQuantizer(session.model(), plan);
                 String tool = "gptq4j:" + Version.number();
                 ArtifactWriter.Plan artifact =
