@@ -128,9 +128,10 @@ public final class GptqQuantizer {
             for (DecoderBlock.State state : at) {
                 hessian.add(state.x());
             }
-            GptqSolver.Solution solution;
+            GptqSolver solver = new GptqSolver(plan.options());
+            GptqSolver.Factored factored;
             try {
-                solution = new GptqSolver(plan.options()).solve(scope, hessian, modules, model.type());
+                factored = solver.factor(work, hessian);
             } catch (ArithmeticException e) {
                 throw new CheckpointException(
                         "Block " + layer + ", " + modules.get(0).name() + ": " + e.getMessage() + " in " + model.type()
@@ -139,6 +140,7 @@ public final class GptqQuantizer {
                                         : "; try --dtype float32"),
                         e);
             }
+            GptqSolver.Solution solution = solver.solve(scope, factored, modules, model.type());
             double seconds = (System.nanoTime() - start) / 1e9;
             for (int i = 0; i < modules.size(); i++) {
                 GptqSolver.Solved solved = solution.modules().get(i);
@@ -148,8 +150,8 @@ public final class GptqQuantizer {
                         layer,
                         modules.get(i).name(),
                         solution.loss() / outputs,
-                        solution.dampPercent(),
-                        solution.deadColumns(),
+                        factored.dampPercent(),
+                        factored.dead().length,
                         hessian.tokens(),
                         seconds));
             }

@@ -36,6 +36,11 @@ public final class Scope implements AutoCloseable {
         return manager;
     }
 
+    /** Whether its tensors are on a GPU. */
+    public boolean isGpu() {
+        return torch.isGpu();
+    }
+
     /** A scope inside this one, on the same device. */
     public Scope child() {
         return new Scope(torch, (PtNDManager) manager.newSubManager());

@@ -1,5 +1,7 @@
 package io.gptq4j.tensor;
 
+import ai.djl.engine.EngineException;
+import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
 import java.nio.ByteBuffer;
@@ -36,6 +38,17 @@ public final class Tensor implements AutoCloseable {
     public Tensor moveTo(Scope scope) {
         array.attach(scope.manager());
         return this;
+    }
+
+    /** A copy on the device of {@code scope}, which owns it. */
+    public Tensor copyTo(Scope scope) {
+        try {
+            NDArray copy = array.toDevice(scope.manager().getDevice(), true);
+            copy.attach(scope.manager());
+            return new Tensor((PtNDArray) copy);
+        } catch (EngineException e) {
+            throw TorchException.of(e);
+        }
     }
 
     /** All elements of a float32 tensor of fewer than 2^29 elements, row-major. */

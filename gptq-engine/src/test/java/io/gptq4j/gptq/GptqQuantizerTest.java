@@ -110,12 +110,13 @@ class GptqQuantizerTest {
                             new Hessian(scope, modules.modules().get(0).in());
                     at.forEach(state -> hessian.add(state.x()));
                     assertThat(hessian.tokens()).isEqualTo(90 * 24);
+                    GptqSolver solver = new GptqSolver(options);
+                    GptqSolver.Factored factored = solver.factor(scope, hessian);
                     for (Linear module : modules.modules()) { // one by one: rows do not depend on each other
                         String name = source.path(module);
-                        QuantizedLinear expected = new GptqSolver(options)
-                                .solve(
+                        QuantizedLinear expected = solver.solve(
                                         scope,
-                                        hessian,
+                                        factored,
                                         List.of(new GptqSolver.Module(name, source.weight(module))),
                                         type)
                                 .modules()
