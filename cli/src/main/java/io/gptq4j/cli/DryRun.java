@@ -109,9 +109,7 @@ final class DryRun {
                 machine.type().toString(),
                 estimate.seconds(),
                 estimate.floor(),
-                estimate.steps().stream()
-                        .map(cost -> new StepCost(cost.step().toString(), cost.flops(), cost.bytes(), cost.seconds()))
-                        .toList(),
+                steps(estimate),
                 estimate.memory(),
                 host,
                 disk,
@@ -119,6 +117,12 @@ final class DryRun {
                 machine);
         console.result(result, () -> text(result));
         misfits.forEach(console::warn);
+    }
+
+    static List<StepCost> steps(Estimate estimate) {
+        return estimate.steps().stream()
+                .map(cost -> new StepCost(cost.step().toString(), cost.flops(), cost.bytes(), cost.seconds()))
+                .toList();
     }
 
     /** Says in one line what a run is going to take of memory and disk, and warns if that is not there. */
