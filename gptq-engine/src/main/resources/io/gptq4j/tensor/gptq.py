@@ -62,7 +62,7 @@ class Gptq(Module):
   # artifact must not. Only blocks on and below the diagonal are computed.
   def factor(self: __torch__.Gptq, K: Tensor) -> Tuple[Tensor, Tensor]:
     n = torch.size(K, 0)
-    outer = 512
+    outer = 256
     failed = torch.zeros([], dtype=3, device=K.device)
     for i in range(0, n, outer):
       j = min(i + outer, n)
@@ -79,7 +79,11 @@ class Gptq(Module):
       for a in range(0, i, outer):
         _2 = torch.matmul(K[i:j, a:i], K[a:i, a:a + outer], out=P[:, a:a + outer])
       _3 = torch.neg_(torch.matmul(K[i:j, i:j], P, out=K[i:j, 0:i]))
-    return (torch.triu_(torch.flip(K, [0, 1])), failed.to(4))
+    U = torch.zeros_like(K)
+    for i in range(0, n, outer):
+      j = min(i + outer, n)
+      _4 = torch.copy_(U[n - j:n - i, n - j:n], torch.flip(K[i:j, 0:j], [0, 1]))
+    return (U, failed.to(4))
 
   # L^-1 in place of K = L L^T, zeros above its diagonal; the result is 0 on success.
   def inverse_of_factor(self: __torch__.Gptq, K: Tensor) -> Tensor:
@@ -191,10 +195,9 @@ class Gptq(Module):
     rows = torch.size(Wt, 1)
     tile = rows
     if not Wt.is_cuda:
-      tile = 2048                                 # lines of six tiles fit the first cache, and no operation is worth a thread
+      tile = 2048                              # three such lines fit the first cache, and above it operators start threads
     codes = torch.empty([n, rows], dtype=0, device=Wt.device)
     Q = torch.empty([step, rows], dtype=6, device=Wt.device)
-    buffer = torch.empty([step, rows], dtype=6, device=Wt.device)
     norms = torch.empty([n], dtype=6, device=Wt.device)
     for i1 in range(0, n, step):
       i2 = min(i1 + step, n)
@@ -210,7 +213,7 @@ class Gptq(Module):
       U1 = torch.contiguous(U[i1:i2, i1:i2])
       for r1 in range(0, rows, tile):
         r2 = min(r1 + tile, rows)
-        _2 = self.columns(Wt[i1:i2, r1:r2], U1, S[:, r1:r2], Z[:, r1:r2], Q[0:i2 - i1, r1:r2], buffer[:, r1:r2], maxq, sym)
+        _2 = self.columns(Wt[i1:i2, r1:r2], U1, S[:, r1:r2], Z[:, r1:r2], Q[0:i2 - i1, r1:r2], maxq, sym, reference)
       _3 = torch.copy_(codes[i1:i2], torch.add_(Q[0:i2 - i1], Z))
       _4 = torch.linalg_vector_norm(Wt[i1:i2], 2, [1], False, out=norms[i1:i2])
       if i2 < n:
@@ -227,7 +230,8 @@ class Gptq(Module):
 
   # The columns of one step, for some rows. W [count, rows] turns into Err; Q gets the codes less the zero points, which
   # are clamped to what the codes' range 0 .. maxq leaves them: round(w / s) + z on the grid, as the reference has it.
-  def columns(self: __torch__.Gptq, W: Tensor, U: Tensor, S: Tensor, Z: Tensor, Q: Tensor, buffer: Tensor, maxq: int, sym: bool) -> Tensor:
+  # Product and difference are one operation each, rounded once, unless the reference programs are to be followed.
+  def columns(self: __torch__.Gptq, W: Tensor, U: Tensor, S: Tensor, Z: Tensor, Q: Tensor, maxq: int, sym: bool, reference: bool) -> Tensor:
     count = torch.size(W, 0)
     w = torch.unbind(W)
     s = torch.unbind(S)
@@ -240,18 +244,20 @@ class Gptq(Module):
     if not sym:
       lows = torch.unbind(torch.neg(Z))
       highs = torch.unbind(torch.rsub(Z, maxq))
-    product = torch.select(buffer, 0, 0)
     for j in range(count):
       _0 = torch.round_(torch.div(w[j], s[j], out=q[j]))
       if sym:
         _1 = torch.clamp_(q[j], -middle, maxq - middle)
       else:
         _2 = torch.clamp_(q[j], lows[j], highs[j])
-      err = torch.div_(torch.sub_(w[j], torch.mul(q[j], s[j], out=product)), uu[j])
-      if j + 1 < count:
-        feedback = buffer[0:count - j - 1]
-        _3 = torch.mul(torch.unsqueeze(u[j][j + 1:], 1), err, out=feedback)
-        _4 = torch.sub_(W[j + 1:], feedback)
+      if reference:
+        _3 = torch.div_(torch.sub_(w[j], torch.mul(q[j], s[j])), uu[j])
+        if j + 1 < count:
+          _4 = torch.sub_(W[j + 1:], torch.mul(torch.unsqueeze(u[j][j + 1:], 1), w[j]))
+      else:
+        _5 = torch.div_(torch.addcmul_(w[j], q[j], s[j], value=-1), uu[j])
+        if j + 1 < count:
+          _6 = torch.addr_(W[j + 1:], u[j][j + 1:], w[j], beta=1, alpha=-1)
     return W
 
   # W^T [n, rows] in float32 from the weights [out, n] of several modules, stacked by rows.
