@@ -61,6 +61,16 @@ final class HeldOut {
                 file == null ? HeldOutText.NAME : String.valueOf(file.getFileName()), tokens, window, windows);
     }
 
+    /** Windows that are measured, at most. */
+    int windows() {
+        return Math.min(windows, tokens.length / window);
+    }
+
+    /** Tokens in each. */
+    int window() {
+        return window;
+    }
+
     /**
      * Measures a model and what was made of it.
      *

@@ -79,6 +79,18 @@ record QuantizeRun(
                 QuantizeReport.readme(checkpoint));
     }
 
+    /** What the run is going to cost, its result going to {@code out}, or to the Hub alone. */
+    DryRun estimate(@Nullable Path out) {
+        return new DryRun(
+                options.model(),
+                source.checkpoint(),
+                plan,
+                windows.windows().length,
+                windows.seqlen(),
+                heldOut,
+                out == null ? Path.of("") : out);
+    }
+
     /**
      * Quantizes, writes and tells.
      *
@@ -96,6 +108,8 @@ record QuantizeRun(
                 seed,
                 destination.repo() == null ? null : destination.repo().id().toString());
         try (Session session = Session.open(options, source.checkpoint())) {
+            estimate(destination.directory())
+                    .note(console, session.model().type(), session.torch().isGpu());
             GptqQuantizer quantizer =
                     GptqQuantizer.builder(session.model(), plan).build();
             String tool = "gptq4j:" + Version.number();
