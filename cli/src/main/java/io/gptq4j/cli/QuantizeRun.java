@@ -64,7 +64,7 @@ record QuantizeRun(
         plan.warning().ifPresent(console::warn);
         CalibrationSet windows = calibration.windows(console, checkpoint, architecture);
         boolean streams = source.client() != null;
-        if (streams) {
+        if (streams && perplexity.isWanted()) {
             console.note(
                     "The perplexity is not measured with --stream, because it would take the weights a second time.");
         }
