@@ -38,11 +38,6 @@ final class PerplexityOptions {
         }
     }
 
-    /** Whether it is to be measured. */
-    boolean isWanted() {
-        return eval;
-    }
-
     /** The text to measure it on; null if it is not to be measured. */
     @Nullable
     HeldOut heldOut(Checkpoint checkpoint, CalibrationSet windows, Architecture architecture) throws IOException {

@@ -23,31 +23,38 @@ import java.util.stream.IntStream;
  *   <li>{@code H} [in, in], the Hessian 2/n sum x x^T of the input, plus {@code percdamp} times its mean diagonal.
  *   <li>{@code Hinv}, its inverse. The algorithm reads it only through {@code U}, its upper Cholesky factor:
  *       {@code Hinv = U^T U}.
- *   <li>{@code Err} [rows, blocksize], the scaled errors {@code (W[:, i] - Q[:, i]) / U[i, i]} of a block of columns.
- *   <li>{@code blocksize}, how many columns are finished before the columns after them are updated in one product.
+ *   <li>{@code Err} [rows, in], the scaled errors {@code (W[:, i] - Q[:, i]) / U[i, i]}.
+ *   <li>{@code blocksize}, how many columns are finished before the columns after them are updated in one product. The
+ *       paper updates all of them by blocks of 128. Here a block is halved, and two blocks are joined, recursively: each
+ *       half brings its errors to its other half in one product, which is the same sum (see {@code solve} in {@code
+ *       gptq.py}).
  * </ul>
  *
  * <ol>
- *   <li>Columns that never saw an input ("dead") get the mean diagonal, so that they neither disturb the factor nor are
- *       disturbed: they keep their rounded weights.
- *   <li>With static groups, every group's scale and zero point is fixed now, from the original weights.
+ *   <li>{@link #factor}: columns that never saw an input ("dead") get the mean diagonal, so that they neither disturb the
+ *       factor nor are disturbed: they keep their rounded weights.
  *   <li>With act-order, the columns are sorted by falling diagonal of {@code H}: the most sensitive are rounded while
  *       the others can still make up for them.
  *   <li>{@code U} is computed. If {@code H} is not positive definite, the damping grows until it is; if that fails too,
  *       the weights are rounded to nearest.
- *   <li>Column by column: round, spread {@code Err} over the columns to come by {@code U[i, i:]}; after each block,
- *       update all columns behind it.
+ *   <li>{@link #solve}: with static groups, every group's scale and zero point is fixed from the original weights.
+ *   <li>Column by column: round, spread {@code Err} over the columns to come by {@code U[i, i:]}.
  *   <li>The order is undone. The integers stay integers from here to the packer.
  * </ol>
  *
  * <p>The column loop itself is {@code solve} in {@code gptq.py}. Stateless but for its options; as thread-safe as the
- * scope it is given.
+ * scopes it is given.
  */
 public final class GptqSolver {
     /** The damping's growth on failure, and where it stops. */
     private static final double DAMP_FACTOR = 4;
 
     private static final double DAMP_LIMIT = 1;
+
+    /** Columns solved one by one; measured: more cost memory traffic on a CPU, fewer cost launches on a GPU. */
+    private static final int CPU_STEP = 16;
+
+    private static final int GPU_STEP = 32;
 
     private final GptqOptions options;
 
@@ -68,60 +75,128 @@ public final class GptqSolver {
     public record Solved(QuantizedLinear linear, Tensor weight) {}
 
     /**
+     * What the solve needs to know of the input.
+     *
+     * @param u U, [in, in], in solve order
+     * @param order the column that is solved k-th
+     * @param dead inputs that were zero in every token, ascending
+     * @param dampPercent the damping that was needed; 1 or more means that rounding to nearest was the last resort
+     */
+    public record Factored(Tensor u, int[] order, int[] dead, double dampPercent) {
+        /** The same on the device of {@code scope}, which owns the copy. */
+        public Factored copyTo(Scope scope) {
+            return new Factored(u.copyTo(scope), order, dead, dampPercent);
+        }
+    }
+
+    /**
      * The result of one solve.
      *
      * @param modules in the order given
      * @param loss sum of (W - Q)^2 / U_ii^2 / 2 over all entries, with H normalised by tokens
-     * @param dampPercent the damping that was needed; 1 or more means that rounding to nearest was the last resort
-     * @param deadColumns inputs that were zero in every token
      */
-    public record Solution(List<Solved> modules, double loss, double dampPercent, int deadColumns) {}
+    public record Solution(List<Solved> modules, double loss) {}
 
     /**
-     * Quantizes the modules that read one input.
+     * Turns a Hessian into the factor of its inverse.
      *
-     * @param scope owns the results' weights
-     * @param hessian the input's statistics
-     * @param modules at least one, each with as many inputs as the Hessian
-     * @param type the type of the de-quantized weights
+     * @param scope owns the factor
      * @throws ArithmeticException if the Hessian holds a NaN or an infinity
      */
-    public Solution solve(Scope scope, Hessian hessian, List<Module> modules, FloatType type) {
+    public Factored factor(Scope scope, Hessian hessian) {
+        return factor(scope, hessian.sum(), 2.0 / Math.max(1, hessian.tokens()));
+    }
+
+    /** The same for the matrix {@code factor * h}; {@code h} is symmetric and stays as it is. */
+    Factored factor(Scope scope, Tensor h, double factor) {
         try (Scope work = scope.child()) {
-            Tensor h = work.call("gptq", "scaled", hessian.sum(), 2.0 / Math.max(1, hessian.tokens()));
+            double[] diagonal = work.call("gptq", "diagonal", h).toDoubles();
+            for (int i = 0; i < diagonal.length; i++) {
+                if (!Double.isFinite(diagonal[i])) {
+                    throw new ArithmeticException("its input holds NaN or infinite values (input channel " + i + ")");
+                }
+                diagonal[i] *= factor;
+            }
+            int[] dead = IntStream.range(0, diagonal.length)
+                    .filter(i -> diagonal[i] == 0)
+                    .toArray();
+            double live = Arrays.stream(diagonal).sum() / Math.max(1, diagonal.length - dead.length);
+            for (int i : dead) { // the rest of their rows and columns is zero, so only the damping notices
+                diagonal[i] = options.reference() || live == 0 ? 1 : live;
+            }
+            int[] order = IntStream.range(0, diagonal.length).toArray();
+            if (options.actOrder()) {
+                order = Arrays.stream(order)
+                        .boxed()
+                        .sorted(Comparator.comparingDouble(i -> -diagonal[i])) // stable: ties keep their order
+                        .mapToInt(Integer::intValue)
+                        .toArray();
+            }
+            double mean = Arrays.stream(diagonal).average().orElseThrow();
+            for (double damp = options.dampPercent(); damp < DAMP_LIMIT; damp *= DAMP_FACTOR) {
+                List<Tensor> result = inverseFactor(work, h, factor, diagonal, order, damp * mean);
+                if (result.get(1).toLongs()[0] == 0) {
+                    return new Factored(result.get(0).moveTo(scope), order, dead, damp);
+                }
+                result.forEach(Tensor::close);
+            }
+            // Without feedback between columns the solve rounds to nearest: a poor result is better than a lost run.
+            return new Factored(scope.call("gptq", "identity_like", h), order, dead, DAMP_LIMIT);
+        }
+    }
+
+    /** U, and 0 if there is one. */
+    private List<Tensor> inverseFactor(
+            Scope work, Tensor h, double factor, double[] diagonal, int[] order, double damp) {
+        int in = order.length;
+        int[] lines = order;
+        if (!options.reference()) { // our factor starts from the reversed matrix
+            lines = IntStream.range(0, in).map(k -> order[in - 1 - k]).toArray();
+        }
+        float[] damped = new float[in];
+        for (int k = 0; k < in; k++) {
+            damped[k] = (float) diagonal[lines[k]] + (float) damp;
+        }
+        try (Scope step = work.child()) {
+            Tensor arranged =
+                    step.call("gptq", "arranged", h, longs(step, lines), factor, step.floats(damped, damped.length));
+            return work.callAll("gptq", options.reference() ? "factor_in_three_steps" : "factor", arranged);
+        }
+    }
+
+    /**
+     * Quantizes modules that read one input.
+     *
+     * @param scope owns the results' weights
+     * @param factored the input's statistics, on the scope's device
+     * @param modules at least one, each with as many inputs as the Hessian
+     * @param type the type of the de-quantized weights
+     */
+    public Solution solve(Scope scope, Factored factored, List<Module> modules, FloatType type) {
+        try (Scope work = scope.child()) {
             Tensor w = work.call(
                     "gptq", "stacked", modules.stream().map(Module::weight).toList());
-            Rows rows = solve(work, h, w);
-            return new Solution(split(scope, work, modules, rows, type), rows.loss, rows.dampPercent, rows.deadColumns);
+            Rows rows = solve(work, factored, w);
+            return new Solution(split(scope, work, modules, rows, type), rows.loss);
         }
     }
 
     /**
      * All rows of the modules, solved: codes [in, rows] uint8 in column order, scale and zero [groups, rows] float32.
      */
-    record Rows(
-            Tensor codes, Tensor scale, Tensor zero, int[] gIdx, double loss, double dampPercent, int deadColumns) {}
+    record Rows(Tensor codes, Tensor scale, Tensor zero, int[] gIdx, double loss) {}
 
-    /** Solves W^T {@code w} [in, rows] for the undamped {@code h}; consumes both. */
-    Rows solve(Scope work, Tensor h, Tensor w) {
-        double[] diagonal = work.call("gptq", "diagonal", h).toDoubles();
-        for (int i = 0; i < diagonal.length; i++) {
-            if (!Double.isFinite(diagonal[i])) {
-                throw new ArithmeticException("its input holds NaN or infinite values (input channel " + i + ")");
-            }
-        }
-        int in = diagonal.length;
+    /** Solves W^T {@code w} [in, rows]; consumes it. */
+    Rows solve(Scope work, Factored factored, Tensor w) {
+        int[] order = factored.order;
+        int in = order.length;
         int rows = Math.toIntExact(w.size(1));
         int group = options.groupSizeFor(in);
-        int[] dead = IntStream.range(0, in).filter(i -> diagonal[i] == 0).toArray();
 
         // The reference programs make the grid of a whole row before they clear dead columns, those of groups after.
         List<Tensor> grids = options.reference() && options.groupSize() == -1 ? grids(work, w, group) : List.of();
-        if (dead.length > 0) {
-            h = revive(work, h, diagonal, dead);
-            if (options.reference()) {
-                w = replace(w, work.call("gptq", "without_lines", w, longs(work, dead)));
-            }
+        if (options.reference() && factored.dead.length > 0) {
+            w = replace(w, work.call("gptq", "without_lines", w, longs(work, factored.dead)));
         }
         boolean refresh = !options.staticGroups() && options.groupSize() != -1;
         if (refresh) {
@@ -130,20 +205,9 @@ public final class GptqSolver {
         } else if (grids.isEmpty()) {
             grids = grids(work, w, group);
         }
-
-        int[] order = IntStream.range(0, in).toArray();
         if (options.actOrder()) {
-            order = IntStream.range(0, in)
-                    .boxed()
-                    .sorted(Comparator.<Integer>comparingDouble(i -> -diagonal[i])) // stable: ties keep their order
-                    .mapToInt(Integer::intValue)
-                    .toArray();
-            h = replace(h, work.call("gptq", "permuted", h, longs(work, order)));
             w = replace(w, work.call("gptq", "reordered", w, longs(work, order)));
         }
-        Factor factor = factor(work, h, Arrays.stream(diagonal).average().orElseThrow());
-        h.close();
-
         int[] groups = new int[in]; // in solve order
         int[] gIdx = new int[in]; // in column order
         for (int k = 0; k < in; k++) {
@@ -154,50 +218,31 @@ public final class GptqSolver {
                 "gptq",
                 "solve",
                 w,
-                factor.u,
+                factored.u,
                 grids.get(0),
                 grids.get(1),
-                Arrays.stream(groups).asLongStream().toArray(),
+                longs(work, groups),
                 refresh ? group : 0,
                 options.maxq(),
                 options.sym(),
                 options.mse(),
                 options.reference(),
-                options.blocksize());
+                step(refresh ? group : options.blocksize(), work.isGpu()));
+        w.close();
         Tensor codes = solved.get(0); // [in, rows]
         if (options.actOrder()) {
             codes = replace(codes, work.call("gptq", "reordered", codes, longs(work, inverse(order))));
         }
-        double loss = solved.get(1).toDoubles()[0];
-        return new Rows(codes, grids.get(0), grids.get(1), gIdx, loss, factor.dampPercent, dead.length);
+        return new Rows(codes, grids.get(0), grids.get(1), gIdx, solved.get(1).toDoubles()[0]);
     }
 
-    /** Gives dead inputs a diagonal; their rows and columns are zero, so only the damping and themselves notice. */
-    private Tensor revive(Scope work, Tensor h, double[] diagonal, int[] dead) {
-        double live = Arrays.stream(diagonal).sum() / Math.max(1, diagonal.length - dead.length);
-        for (int i : dead) {
-            diagonal[i] = options.reference() || live == 0 ? 1 : live;
+    /** How many columns are rounded one by one: a block, or, halved, the largest part of it that is still cheap. */
+    private int step(int columns, boolean gpu) {
+        int step = columns;
+        while (!options.reference() && step % 2 == 0 && step > (gpu ? GPU_STEP : CPU_STEP)) {
+            step /= 2;
         }
-        float[] values = new float[diagonal.length];
-        for (int i = 0; i < values.length; i++) {
-            values[i] = (float) diagonal[i];
-        }
-        return replace(h, work.call("gptq", "with_diagonal", h, work.floats(values, values.length)));
-    }
-
-    private record Factor(Tensor u, double dampPercent) {}
-
-    private Factor factor(Scope work, Tensor h, double meanDiagonal) {
-        String method = options.reference() ? "factor_in_three_steps" : "factor";
-        for (double damp = options.dampPercent(); damp < DAMP_LIMIT; damp *= DAMP_FACTOR) {
-            List<Tensor> result = work.callAll("gptq", method, h, damp * meanDiagonal);
-            if (result.get(1).toLongs()[0] == 0) {
-                return new Factor(result.get(0), damp);
-            }
-            result.forEach(Tensor::close);
-        }
-        // Without feedback between columns the solve rounds to nearest: a poor result is better than a lost run.
-        return new Factor(work.call("gptq", "identity_like", h), DAMP_LIMIT);
+        return options.reference() ? options.blocksize() : step;
     }
 
     private List<Tensor> grids(Scope work, Tensor w, int group) {
@@ -212,17 +257,18 @@ public final class GptqSolver {
             long end = start + module.weight().size(0);
             try (Scope step = work.child()) {
                 Tensor own = step.call("gptq", "module_rows", rows.codes, start, end); // [out, in]
-                short[][] scales = halves(step.call("gptq", "module_columns", rows.scale, start, end)); // [G, out]
+                Tensor scale = step.call("gptq", "module_columns", rows.scale, start, end); // [G, out]
                 Tensor zeros = step.call("gptq", "module_columns", rows.zero, start, end); // [G, out]
                 QuantizedLinear linear = new QuantizedLinear(
                         module.name(),
                         options.bits(),
                         options.groupSize(),
                         own.toByteRows(),
-                        scales,
+                        halves(scale),
                         step.call("gptq", "as_bytes", zeros).toByteRows(),
                         rows.gIdx);
-                results.add(new Solved(linear, QuantizedWeights.dequantize(scope, linear, type)));
+                Tensor weight = QuantizedWeights.dequantize(scope, own, scale, zeros, rows.gIdx, type);
+                results.add(new Solved(linear, weight));
             }
             start = end;
         }

@@ -28,15 +28,28 @@ public final class QuantizedWeights {
                     zeros[g * out + o] = linear.zeros()[g][o] & 0xff;
                 }
             }
-            long[] gIdx = Arrays.stream(linear.gIdx()).asLongStream().toArray();
-            return scope.call(
-                    "gptq",
-                    "dequantized",
+            return dequantize(
+                    scope,
                     step.byteRows(linear.codes()),
                     step.floats(scales, linear.groups(), out),
                     step.floats(zeros, linear.groups(), out),
-                    step.longs(gIdx, gIdx.length),
+                    linear.gIdx(),
                     type);
+        }
+    }
+
+    /**
+     * The same of what is on the device already.
+     *
+     * @param codes [out, in] uint8
+     * @param scale [groups, out] float32; rounded to float16 here, which is what an artifact stores
+     * @param zero [groups, out] float32
+     * @param gIdx the group of every input
+     */
+    public static Tensor dequantize(Scope scope, Tensor codes, Tensor scale, Tensor zero, int[] gIdx, FloatType type) {
+        try (Scope step = scope.child()) {
+            Tensor groups = step.longs(Arrays.stream(gIdx).asLongStream().toArray(), gIdx.length);
+            return scope.call("gptq", "dequantized", codes, scale, zero, groups, type);
         }
     }
 }

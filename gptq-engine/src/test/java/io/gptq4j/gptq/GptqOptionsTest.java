@@ -85,10 +85,10 @@ class GptqOptionsTest {
         try (Scope scope = torch.scope()) {
             Hessian hessian = new Hessian(scope, IN);
             hessian.add(scope.floats(x, 200, IN));
-            linear = new GptqSolver(options)
-                    .solve(
+            GptqSolver solver = new GptqSolver(options);
+            linear = solver.solve(
                             scope,
-                            hessian,
+                            solver.factor(scope, hessian),
                             List.of(new GptqSolver.Module("m", scope.floats(w, OUT, IN))),
                             FloatType.FLOAT32)
                     .modules()

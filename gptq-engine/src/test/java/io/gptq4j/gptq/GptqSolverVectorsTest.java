@@ -79,7 +79,8 @@ class GptqSolverVectorsTest {
                 true);
         try (Scope scope = torch.scope()) {
             Tensor w = scope.call("gptq", "stacked", List.of(scope.floats(W, OUT, IN)));
-            GptqSolver.Rows rows = new GptqSolver(options).solve(scope, scope.floats(H, IN, IN), w);
+            GptqSolver solver = new GptqSolver(options);
+            GptqSolver.Rows rows = solver.solve(scope, solver.factor(scope, scope.floats(H, IN, IN), 1), w);
             byte[][] codes = rows.codes().toByteRows(); // [in][out]
             float[] scale = rows.scale().toFloats(); // [groups][out]
             float[] zero = rows.zero().toFloats();

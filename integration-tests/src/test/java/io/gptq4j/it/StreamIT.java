@@ -168,13 +168,13 @@ class StreamIT {
 
     @Test
     void whatIsStreamedIsTheOrdinaryResultByteForByte() throws Exception {
-        json(alice().run(quantize("--push-to", "alice/ordinary", "--out", "ordinary", "--no-eval", "--json")));
+        json(alice().run(quantize("--push-to", "alice/ordinary", "--out", "ordinary", "--json")));
         Map<String, byte[]> ordinary = content(hub.repo("alice/ordinary"));
         assertThat(ordinary).hasSizeGreaterThan(BLOCKS + 5);
         hub.clearLog();
 
         Cli fresh = as(FakeHub.WRITE_TOKEN, "fresh");
-        JsonNode result = json(fresh.run(quantize("--stream", "--push-to", "alice/ordinary-2", "--no-eval", "--json")));
+        JsonNode result = json(fresh.run(quantize("--stream", "--push-to", "alice/ordinary-2", "--json")));
 
         FakeRepo pushed = hub.repo("alice/ordinary-2");
         assertThat(pushed.commits("main")).hasSize(2); // the Hub's own and ours
