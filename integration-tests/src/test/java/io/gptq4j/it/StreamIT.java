@@ -350,6 +350,24 @@ class StreamIT {
     }
 
     @Test
+    void aRunThatIsInterruptedWhileItWaitsForTheHubEnds() throws Exception {
+        // One byte a second: the read of a block's matrix would take days.
+        hub.fault(Fault.on("GET", "/_cdn/").skipping(30).bytesPerSecond(1).times(Integer.MAX_VALUE));
+        Process process = alice().start(quantize("--stream", "--out", "out", "--no-eval"));
+        try {
+            HubBench.runUntil(process, () -> hub.requests("GET", "/_cdn/").size() >= 31);
+            process.toHandle().destroy();
+            assertThat(process.waitFor(1, TimeUnit.MINUTES)).isTrue();
+        } finally {
+            process.destroyForcibly();
+        }
+        assertThat(process.exitValue()).isEqualTo(128 + 15);
+        try (Stream<Path> left = Files.list(directory)) {
+            assertThat(left.map(Path::getFileName).map(String::valueOf)).containsExactly("alice");
+        }
+    }
+
+    @Test
     void whatCannotSucceedIsToldBeforeTheFirstBlock() throws Exception {
         Cli.Result reader = as(FakeHub.READ_TOKEN, "bob").run(quantize("--stream", "--push-to", "alice/x"));
         assertThat(reader.exitCode()).isEqualTo(4);
