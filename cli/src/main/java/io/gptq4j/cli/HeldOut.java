@@ -60,6 +60,16 @@ final class HeldOut {
                 file == null ? HeldOutText.NAME : String.valueOf(file.getFileName()), tokens, window, windows);
     }
 
+    /** Windows that are measured, at most. */
+    int windows() {
+        return Math.min(windows, tokens.length / window);
+    }
+
+    /** Tokens in each. */
+    int window() {
+        return window;
+    }
+
     /** A measurement that goes along with a run; to be closed. */
     final class Measurement implements AutoCloseable {
         private final BeforeAfter both;

@@ -179,6 +179,11 @@ final class ModelOptions {
 
     /** The type to compute in, in torch's spelling. */
     String dtypeOn(boolean gpu, ModelConfig config) throws CheckpointException {
+        return dtype(dtype, gpu, config);
+    }
+
+    /** What {@code --dtype} means for a model. */
+    static String dtype(String dtype, boolean gpu, ModelConfig config) throws CheckpointException {
         String chosen = dtype.toLowerCase(Locale.ROOT);
         if (chosen.equals("auto")) {
             chosen = gpu ? config.stringValue("torch_dtype", config.stringValue("dtype", "float32")) : "float32";

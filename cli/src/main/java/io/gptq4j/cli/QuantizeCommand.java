@@ -63,6 +63,12 @@ final class QuantizeCommand implements Callable<Integer> {
     @Mixin
     private final PerplexityOptions perplexity = new PerplexityOptions();
 
+    @Option(
+            names = "--dry-run",
+            description = "Tell what the run would take of time, memory and disk, from a few seconds of measuring this"
+                    + " machine, and do nothing else.")
+    private boolean dryRun;
+
     @Spec
     private @Nullable CommandSpec spec;
 
@@ -77,12 +83,16 @@ final class QuantizeCommand implements Callable<Integer> {
         long largestFile = Sizes.parse(shardSize);
         calibration.check();
         perplexity.check();
-        Path directory = isPassing() ? null : target();
+        Path directory = isPassing() || (dryRun && out == null) ? null : target();
         push.check(console, options.hub());
         String summary = "Quantize " + options.model() + " to " + gptq.bits() + " bits with gptq4j";
         try (ModelSource source = stream ? ModelSource.stream(options, console) : ModelSource.here(options, console);
                 Destination destination = new Destination(console, options.hub(), push, directory, stream, summary)) {
             QuantizeRun run = QuantizeRun.plan(console, options, source, gptq, calibration, perplexity);
+            if (dryRun) {
+                run.estimate(directory).print(console, options, source.checkpoint());
+                return ExitCode.OK.number();
+            }
             run.write(destination, largestFile, commandLine(), start);
         }
         return ExitCode.OK.number();

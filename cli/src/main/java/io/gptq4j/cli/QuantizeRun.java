@@ -74,6 +74,18 @@ record QuantizeRun(
                 QuantizeReport.readme(checkpoint));
     }
 
+    /** What the run is going to cost, its result going to {@code out}, or to the Hub alone. */
+    DryRun estimate(@Nullable Path out) {
+        return new DryRun(
+                options.model(),
+                source.checkpoint(),
+                plan,
+                windows.windows().length,
+                windows.seqlen(),
+                heldOut,
+                out == null ? Path.of("") : out);
+    }
+
     /**
      * Quantizes, writes and tells.
      *
@@ -92,6 +104,8 @@ record QuantizeRun(
                 destination.repo() == null ? null : destination.repo().id().toString());
         try (Session session = Session.open(options, source.checkpoint());
                 HeldOut.Measurement measurement = heldOut == null ? null : heldOut.begin(session, console)) {
+            estimate(destination.directory())
+                    .note(console, session.model().type(), session.torch().isGpu());
             GptqQuantizer.Builder quantizer = GptqQuantizer.builder(session.model(), plan);
             if (measurement != null) {
                 quantizer.observer(measurement.observer());

@@ -313,9 +313,11 @@ public final class ArtifactWriter implements Closeable {
         ByteBuffer buffer = ShardFiles.buffer((long) rows.length * rows[0].length * Integer.BYTES);
         long offset = 0;
         for (int[] row : rows) {
-            for (int value : row) {
+            for (int i = 0, count; i < row.length; i += count) {
                 offset = flush(name, offset, buffer, Integer.BYTES);
-                buffer.putInt(value);
+                count = Math.min(row.length - i, buffer.remaining() / Integer.BYTES);
+                buffer.asIntBuffer().put(row, i, count);
+                buffer.position(buffer.position() + count * Integer.BYTES);
             }
         }
         flush(name, offset, buffer, buffer.capacity());

@@ -1,0 +1,219 @@
+package io.gptq4j.cli;
+
+import io.gptq4j.calibration.CalibrationSet;
+import io.gptq4j.calibration.Tokenizer;
+import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.cost.Calibration;
+import io.gptq4j.cost.CostModel;
+import io.gptq4j.cost.Estimate;
+import io.gptq4j.cost.LinearFit;
+import io.gptq4j.cost.MachineProfile;
+import io.gptq4j.cost.Run;
+import io.gptq4j.format.ArtifactWriter;
+import io.gptq4j.gptq.ArtifactCheck;
+import io.gptq4j.gptq.ArtifactPlans;
+import io.gptq4j.gptq.GptqOptions;
+import io.gptq4j.gptq.GptqQuantizer;
+import io.gptq4j.gptq.QuantizationListener;
+import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.model.LanguageModel;
+import io.gptq4j.model.families.ModelFamilies;
+import io.gptq4j.safetensors.TensorInfo;
+import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.Torch;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** Whole quantizations, from a checkpoint's header to the files of the artifact, against what the cost model says. */
+final class BenchRuns {
+    private static final int[] BLOCKS = {4, 8, 16};
+    private static final int[] WINDOWS = {32, 64, 128};
+
+    private final Torch torch;
+    private final FloatType type;
+    private final GptqOptions options;
+    private final int repeats;
+    private final Path scratch;
+    private final ProgressView view;
+    private final MachineProfile machine;
+
+    /**
+     * Runs on a device, whose rates are measured here.
+     *
+     * @param repeats runs of each, of which the median counts
+     * @param scratch a directory for checkpoints and artifacts
+     */
+    BenchRuns(Torch torch, FloatType type, GptqOptions options, int repeats, Path scratch, ProgressView view)
+            throws IOException {
+        this.torch = torch;
+        this.type = type;
+        this.options = options;
+        this.repeats = repeats;
+        this.scratch = scratch;
+        this.view = view;
+        this.machine = new Calibration(torch).measure(type, null);
+    }
+
+    MachineProfile machine() {
+        return machine;
+    }
+
+    /**
+     * One run.
+     *
+     * @param first seconds of the first one, in which libraries and files are cold
+     * @param seconds median of all
+     * @param predicted seconds by the cost model
+     * @param floor seconds of the unavoidable operations at the machine's peak
+     * @param steps the prediction in parts
+     */
+    record EndToEnd(
+            String model,
+            int blocks,
+            int windows,
+            int seqlen,
+            double first,
+            double seconds,
+            double predicted,
+            double floor,
+            double timesFloor,
+            double timesPredicted,
+            List<DryRun.StepCost> steps) {}
+
+    /**
+     * How time grows.
+     *
+     * @param by what was varied
+     * @param values its values
+     * @param seconds median time at each
+     * @param fit the line through them
+     */
+    record Scaling(String by, int[] values, double[] seconds, LinearFit fit) {}
+
+    /** A checkpoint of the user's, calibrated on the embedded text. */
+    EndToEnd ofCheckpoint(Path model, int windows, int seqlen) throws IOException {
+        CalibrationSet set;
+        try (Checkpoint checkpoint = Checkpoint.open(model);
+                Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson())) {
+            set = CalibrationSet.embedded(tokenizer, windows, seqlen, 0);
+        }
+        return measure(model.toString(), model, set);
+    }
+
+    /** A synthetic one, calibrated on random tokens. */
+    EndToEnd ofSynthetic(SyntheticLlama shape, int windows, int seqlen) throws IOException {
+        Path model = shape.write(scratch.resolve("model"));
+        try {
+            String name = "llama " + shape.hidden() + ", " + shape.ffn();
+            return measure(name, model, shape.windows(windows, seqlen));
+        } finally {
+            delete(model);
+        }
+    }
+
+    /** The same shape with more and more blocks, and with more and more windows. */
+    List<Scaling> scaling(SyntheticLlama shape, int seqlen) throws IOException {
+        double[] byBlocks = new double[BLOCKS.length];
+        double[] byWindows = new double[WINDOWS.length];
+        for (int i = 0; i < BLOCKS.length; i++) {
+            byBlocks[i] =
+                    ofSynthetic(shape.withBlocks(BLOCKS[i]), WINDOWS[0], seqlen).seconds();
+        }
+        for (int i = 0; i < WINDOWS.length; i++) {
+            byWindows[i] =
+                    ofSynthetic(shape.withBlocks(BLOCKS[0]), WINDOWS[i], seqlen).seconds();
+        }
+        return List.of(scaling("blocks", BLOCKS, byBlocks), scaling("windows", WINDOWS, byWindows));
+    }
+
+    private static Scaling scaling(String by, int[] values, double[] seconds) {
+        double[] x = new double[values.length];
+        for (int i = 0; i < x.length; i++) {
+            x[i] = values[i];
+        }
+        return new Scaling(by, values.clone(), seconds, LinearFit.of(x, seconds));
+    }
+
+    private EndToEnd measure(String name, Path model, CalibrationSet windows) throws IOException {
+        view.start(name + ", " + Sizes.count(windows.windows().length, "window"), repeats);
+        double[] seconds = new double[repeats];
+        for (int i = 0; i < repeats; i++) {
+            Path out = scratch.resolve("artifact");
+            seconds[i] = Timing.seconds(() -> quantize(model, windows, out));
+            delete(out);
+            view.update(i + 1, DryRun.duration(seconds[i]));
+        }
+        view.finish();
+        double median = Timing.median(seconds);
+        QuantizationPlan plan;
+        Estimate estimate;
+        try (Checkpoint checkpoint = Checkpoint.open(model)) {
+            plan = QuantizationPlan.of(ModelFamilies.architecture(checkpoint.config()), options);
+            long bytes = checkpoint.tensors().tensors().values().stream()
+                    .mapToLong(TensorInfo::byteLength)
+                    .sum();
+            Run run = new Run(
+                    windows.windows().length, windows.seqlen(), type, torch.isGpu(), bytes, 0, 0, Long.MAX_VALUE);
+            estimate = new CostModel(plan, run).estimate(machine);
+        }
+        return new EndToEnd(
+                name,
+                plan.architecture().layers(),
+                windows.windows().length,
+                windows.seqlen(),
+                seconds[0],
+                median,
+                estimate.seconds(),
+                estimate.floor(),
+                median / estimate.floor(),
+                median / estimate.seconds(),
+                DryRun.steps(estimate));
+    }
+
+    /** What {@code quantize --no-eval} does once the tensor library is up, but for the model card. */
+    private void quantize(Path directory, CalibrationSet windows, Path out) throws IOException {
+        try (Checkpoint checkpoint = Checkpoint.open(directory);
+                LanguageModel model =
+                        LanguageModel.open(torch, checkpoint, ModelFamilies.architecture(checkpoint.config()), type)) {
+            QuantizationPlan plan = QuantizationPlan.of(model.architecture(), options);
+            ArtifactCheck check = new ArtifactCheck();
+            try (ArtifactWriter writer = ArtifactWriter.create(
+                    out,
+                    ArtifactPlans.of(
+                            checkpoint,
+                            model.weights(),
+                            plan,
+                            "gptq4j:" + Version.number(),
+                            ArtifactWriter.Plan.DEFAULT_SHARD_SIZE))) {
+                new GptqQuantizer(model, plan)
+                        .run(
+                                windows,
+                                module -> {
+                                    check.remember(module);
+                                    writer.write(module);
+                                },
+                                QuantizationListener.SILENT);
+                check.differenceIn(writer.complete()).ifPresent(difference -> {
+                    throw new IllegalStateException(difference);
+                });
+                writer.commit();
+            }
+        }
+    }
+
+    /** Removes a directory of files. */
+    static void delete(Path directory) throws IOException {
+        List<Path> files = new ArrayList<>();
+        try (Stream<Path> list = Files.list(directory)) {
+            list.forEach(files::add);
+        }
+        for (Path file : files) {
+            Files.delete(file);
+        }
+        Files.delete(directory);
+    }
+}

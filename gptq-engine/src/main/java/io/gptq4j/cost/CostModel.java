@@ -1,0 +1,301 @@
+package io.gptq4j.cost;
+
+import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.model.Architecture;
+import io.gptq4j.model.Architecture.Attention;
+import io.gptq4j.model.Architecture.Linear;
+import io.gptq4j.model.ModuleGroup;
+import io.gptq4j.tensor.FloatType;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Counts the work of a quantization: pure arithmetic from the architecture, the options and the calibration's size,
+ * nothing of the checkpoint but its length. N tokens, T tokens per window, rows x in the shape of a module.
+ *
+ * <table>
+ *   <caption>Floating-point operations</caption>
+ *   <tr><td>linear module, forward</td><td>2 N in rows</td></tr>
+ *   <tr><td>attention, the causal half</td><td>2 N T heads headDim</td></tr>
+ *   <tr><td>Hessian of a module group, upper triangle</td><td>N in^2</td></tr>
+ *   <tr><td>factor of its inverse</td><td>2/3 in^3</td></tr>
+ *   <tr><td>solve, by the rows of all modules of the group</td><td>rows in^2</td></tr>
+ * </table>
+ *
+ * <p>What is done element by element is counted in bytes moved; the solve's column loop in operations on tensors. The
+ * efficiencies say how far the program is from the machine's rates where it cannot reach them; each says where it is from.
+ */
+public final class CostModel {
+    /**
+     * The share of the peak in sums over the upper triangle: small squares beside the diagonal, and the diagonal's blocks
+     * are computed whole. From {@code gptq4j bench kernels}, [2048] and [5632] by 8 192 tokens.
+     */
+    private static final double HESSIAN_EFFICIENCY = 0.8;
+
+    /** The same for the factorisation, whose diagonal blocks are small; from [2048] and [4096]. */
+    private static final double FACTOR_EFFICIENCY = 0.6;
+
+    /** The same for the solve's products, most of whose inner dimensions are short; from 4096 x 4096 and 11008 x 4096. */
+    private static final double SOLVE_EFFICIENCY = 0.8;
+
+    /** Lines of a module's rows that the column loop takes at a time on a CPU, so that they stay in the cache. */
+    private static final int CPU_ROWS = 2048;
+
+    /** Operations of the column loop on one column's rows ... */
+    private static final int COLUMN_CALLS = 6;
+
+    /** ... and on the rows of the columns after it in the step, half of 16 on average. */
+    private static final int FEEDBACK_CALLS = 2;
+
+    /** Operations of one batch in one block: about 15 calls from Java, which cost several small operations each. */
+    private static final int CALLS_PER_BATCH = 200;
+
+    /**
+     * Bytes that stacking, reordering, making grids and storing codes move per weight: float32 written and read by the
+     * stack and the order (16), grids (16), codes (6), the loss (4).
+     */
+    private static final double SOLVE_BYTES = 42;
+
+    /**
+     * Bytes that packing a code and de-quantizing it again is worth: 1 ns of Java for the former, at 10 GB/s, and 24
+     * bytes for the latter.
+     */
+    private static final double PACK_BYTES = 34;
+
+    /** JVM and libtorch without a model, resident; measured by {@code eval} of a model of a few MB. */
+    private static final long BASE_MEMORY = 450L << 20;
+
+    /** What one forward call of a part holds besides its input, in tensors of its widest width. */
+    private static final int BATCH_TENSORS = 6;
+
+    private static final int TOKENS_PER_BATCH = 2048;
+
+    private final QuantizationPlan plan;
+    private final Architecture architecture;
+    private final Run run;
+    private final long blockParameters;
+    private final long allParameters;
+
+    /** A model of one run. */
+    public CostModel(QuantizationPlan plan, Run run) {
+        this.plan = plan;
+        this.architecture = plan.architecture();
+        this.run = run;
+        this.blockParameters = elements(architecture.blockTensors(0));
+        this.allParameters = elements(architecture.tensors());
+    }
+
+    /** Floating-point operations of causal attention: N tokens in windows of T, heads * headDim = {@code width}. */
+    static double attentionFlops(long tokens, int window, int width) {
+        return 2.0 * tokens * window * width;
+    }
+
+    static int bytes(FloatType type) {
+        return type == FloatType.FLOAT32 ? 4 : 2;
+    }
+
+    /** What the run does, block by block the same. */
+    public List<Work> work() {
+        List<Work> all = new ArrayList<>();
+        int layers = architecture.layers();
+        all.add(Work.elements(Step.READ, run.checkpointBytes(), 0));
+        long tokens = run.tokens();
+        for (ModuleGroup group : architecture.moduleGroups()) {
+            for (Linear module : group.modules()) {
+                all.add(linear(Step.LINEAR, module, tokens, layers));
+            }
+        }
+        all.add(attention(Step.ATTENTION, tokens, run.seqlen(), layers));
+        all.add(elementwise(Step.ELEMENTWISE, tokens, run.windows(), run.seqlen(), layers));
+        all.add(Work.elements(Step.ELEMENTWISE, loadingBytes() * layers, 0));
+        for (ModuleGroup group : plan.groups()) {
+            if (!group.modules().isEmpty()) {
+                addGroup(all, group, layers);
+            }
+        }
+        all.add(Work.elements(Step.WRITE, artifactBytes(), 0));
+        if (run.evalWindows() > 0) {
+            addEvaluation(all);
+        }
+        return all;
+    }
+
+    private void addGroup(List<Work> all, ModuleGroup group, int layers) {
+        double in = group.modules().get(0).in();
+        double rows = rows(group);
+        double tokens = run.tokens();
+        int size = (int) in;
+        all.add(Work.products(Step.HESSIAN, Work.Unit.FLOAT32, size, layers * tokens * in * in, HESSIAN_EFFICIENCY));
+        int converted = run.type() == FloatType.FLOAT32 ? 0 : bytes(run.type()) + Float.BYTES;
+        all.add(Work.elements(Step.HESSIAN, layers * tokens * in * converted, 0));
+        all.add(Work.products(
+                Step.FACTOR, Work.Unit.FLOAT32, size, layers * 2.0 / 3 * in * in * in, FACTOR_EFFICIENCY));
+        all.add(Work.products(Step.SOLVE_PRODUCTS, Work.Unit.FLOAT32, size, layers * rows * in * in, SOLVE_EFFICIENCY));
+        double tiles = run.gpu() ? 1 : Math.ceil(rows / CPU_ROWS);
+        double steps = layers * in * tiles;
+        all.add(new Work(
+                Step.SOLVE_COLUMNS,
+                Work.Unit.FLOAT32,
+                0,
+                0,
+                1,
+                layers * rows * in * SOLVE_BYTES,
+                steps * COLUMN_CALLS,
+                steps * FEEDBACK_CALLS));
+        all.add(Work.elements(Step.PACK, layers * rows * in * PACK_BYTES, 0));
+    }
+
+    /** The held-out windows through every float block and every quantized one, and twice through the head. */
+    private void addEvaluation(List<Work> all) {
+        int passes = 2 * architecture.layers();
+        long tokens = run.evalTokens();
+        for (ModuleGroup group : architecture.moduleGroups()) {
+            for (Linear module : group.modules()) {
+                all.add(linear(Step.EVALUATION, module, tokens, passes));
+            }
+        }
+        all.add(attention(Step.EVALUATION, tokens, run.evalWindow(), passes));
+        all.add(elementwise(Step.EVALUATION, tokens, run.evalWindows(), run.evalWindow(), passes));
+        int hidden = architecture.embedding().size();
+        double logits = (double) tokens * architecture.vocabSize();
+        all.add(Work.products(Step.EVALUATION, Work.Unit.FORWARD, hidden, 2 * 2.0 * logits * hidden, 1));
+        // Logits are written in the forward's type, converted, and read three times by their logarithm of sums.
+        all.add(Work.elements(Step.EVALUATION, 2 * logits * (2 * bytes(run.type()) + 5 * Float.BYTES), 0));
+    }
+
+    private static Work linear(Step step, Linear module, long tokens, int times) {
+        int size = Math.min(module.in(), module.out());
+        return Work.products(step, Work.Unit.FORWARD, size, 2.0 * tokens * module.in() * module.out() * times, 1);
+    }
+
+    private Work attention(Step step, long tokens, int window, int times) {
+        return Work.products(step, Work.Unit.ATTENTION, 0, attentionFlops(tokens, window, attentionWidth()) * times, 1);
+    }
+
+    /**
+     * Norms (their float32 intermediates 28 bytes a channel), two residual sums, rotations of q and k, k and v repeated for
+     * the heads that share them, the heads brought side by side, and the activation.
+     */
+    private Work elementwise(Step step, long tokens, int windows, int window, int times) {
+        Attention attention = architecture.attention();
+        int type = bytes(run.type());
+        double hidden = architecture.hiddenSize();
+        double query = attentionWidth();
+        double key = (double) attention.kvHeads() * attention.headDim();
+        double rotation = attention.position() instanceof Architecture.Rotary ? 10 * (query + key) : 0;
+        double repeated = attention.kvHeads() < attention.heads() ? 4 * query : 0;
+        double activation = (architecture.mlp().inputs().size() == 2 ? 5 : 2)
+                * (double) architecture.mlp().output().in();
+        double perToken = 2 * hidden * 28 + type * (14 * hidden + rotation + repeated + 2 * query + activation);
+        double batches = Math.ceil((double) windows / Math.max(1, TOKENS_PER_BATCH / window));
+        return Work.elements(step, perToken * tokens * times, batches * CALLS_PER_BATCH * times);
+    }
+
+    /** A block's weights converted to the forward's type and looked through for what is not finite. */
+    private double loadingBytes() {
+        return blockParameters * (storedBytes() + 2.0 * bytes(run.type()) + 3);
+    }
+
+    /** Seconds, memory and disk of the run on a machine. */
+    public Estimate estimate(MachineProfile machine) {
+        double[] seconds = new double[Step.values().length];
+        double[] flops = seconds.clone();
+        double[] moved = seconds.clone();
+        double floor = 0;
+        for (Work work : work()) {
+            int step = work.step().ordinal();
+            seconds[step] += work.seconds(machine);
+            flops[step] += work.flops();
+            moved[step] += work.bytes();
+            floor += work.step().inFloor() ? work.floor(machine) : 0;
+        }
+        List<Estimate.Cost> costs = new ArrayList<>();
+        double computing = 0;
+        for (Step step : Step.values()) {
+            int i = step.ordinal();
+            costs.add(new Estimate.Cost(step, flops[i], moved[i], seconds[i]));
+            computing += step == Step.READ || step == Step.WRITE ? 0 : seconds[i];
+        }
+        double disk = seconds[Step.READ.ordinal()] + seconds[Step.WRITE.ordinal()];
+        return new Estimate(costs, Math.max(computing, disk), floor, memory());
+    }
+
+    /** Memory and disk, for which no machine has to be measured. */
+    public Estimate.Memory memory() {
+        int type = bytes(run.type());
+        long states = Math.multiplyExact(run.tokens() + run.evalTokens() * 2, widestState() * type);
+        long scratch = Math.max(0, states - run.statesInMemory());
+        long block = blockParameters * type;
+        long raw = (long) (blockParameters * storedBytes());
+        long group = 0;
+        long codes = 0;
+        for (ModuleGroup members : plan.groups()) {
+            if (!members.modules().isEmpty()) {
+                long in = members.modules().get(0).in();
+                group = Math.max(group, 4 * in * in * Float.BYTES + 3 * rows(members) * in * Float.BYTES);
+                codes = Math.max(codes, 2 * rows(members) * in);
+            }
+        }
+        long tokens = Math.max(TOKENS_PER_BATCH, Math.max(run.seqlen(), run.evalWindow()));
+        long batch = BATCH_TENSORS * tokens * widest() * type;
+        long outside = outsideParameters() * type;
+        // Embedding and head are there before and after the blocks, not beside a solve.
+        long computing = states - scratch + Math.max(block + group, outside) + batch;
+        long host = BASE_MEMORY + raw + codes + (run.gpu() ? raw : computing);
+        return new Estimate.Memory(host, run.gpu() ? computing : 0, states, scratch, artifactBytes());
+    }
+
+    /** The larger of embedding and head. */
+    private long outsideParameters() {
+        return (long) architecture.vocabSize() * architecture.embedding().size();
+    }
+
+    private long artifactBytes() {
+        long bits = plan.options().bits();
+        long total = 0;
+        long quantized = 0;
+        for (ModuleGroup group : plan.groups()) {
+            for (Linear module : group.modules()) {
+                long in = module.in();
+                long out = module.out();
+                long groups = plan.options().groupSize() == -1
+                        ? 1
+                        : in / plan.options().groupSize();
+                total += in * out * bits / 8 + groups * out * 2 + groups * out * bits / 8 + in * Integer.BYTES;
+                quantized += in * out;
+            }
+        }
+        long carried = allParameters - architecture.layers() * quantized; // in float16
+        return total * architecture.layers() + 2 * carried;
+    }
+
+    /** What stays of a token between two stages: the residual stream and the input of o_proj or down_proj. */
+    private long widestState() {
+        return architecture.hiddenSize()
+                + Math.max(attentionWidth(), architecture.mlp().output().in());
+    }
+
+    private long widest() {
+        return Math.max(architecture.mlp().output().in(), Math.max(architecture.hiddenSize(), attentionWidth()));
+    }
+
+    private int attentionWidth() {
+        return architecture.attention().heads() * architecture.attention().headDim();
+    }
+
+    private double storedBytes() {
+        return (double) run.checkpointBytes() / allParameters;
+    }
+
+    private static long rows(ModuleGroup group) {
+        return group.modules().stream().mapToLong(Linear::out).sum();
+    }
+
+    private static long elements(Map<String, ? extends Collection<Long>> shapes) {
+        return shapes.values().stream()
+                .mapToLong(shape -> shape.stream().reduce(1L, Math::multiplyExact))
+                .sum();
+    }
+}

@@ -1,0 +1,47 @@
+package io.gptq4j.cost;
+
+import io.gptq4j.tensor.FloatType;
+
+/**
+ * What of a quantization is neither in the model nor in {@link io.gptq4j.gptq.GptqOptions}.
+ *
+ * @param windows calibration windows
+ * @param seqlen tokens per window
+ * @param type the forward's type
+ * @param gpu whether it is computed on a GPU
+ * @param checkpointBytes the size of all tensors of the checkpoint
+ * @param evalWindows windows of held-out text for the perplexity before and after; 0 if it is not measured
+ * @param evalWindow tokens in each of them
+ * @param statesInMemory bytes of hidden states that may stay in memory before they go to a scratch file
+ */
+public record Run(
+        int windows,
+        int seqlen,
+        FloatType type,
+        boolean gpu,
+        long checkpointBytes,
+        int evalWindows,
+        int evalWindow,
+        long statesInMemory) {
+    /** Checks the ranges. */
+    public Run {
+        if (windows < 1
+                || seqlen < 1
+                || evalWindows < 0
+                || evalWindow < 0
+                || checkpointBytes < 0
+                || statesInMemory < 0) {
+            throw new IllegalArgumentException("A run takes at least one window of one token, and no negative sizes");
+        }
+    }
+
+    /** Tokens of the calibration. */
+    public long tokens() {
+        return Math.multiplyExact((long) windows, seqlen);
+    }
+
+    /** Tokens of the held-out text, once. */
+    public long evalTokens() {
+        return Math.multiplyExact((long) evalWindows, evalWindow);
+    }
+}

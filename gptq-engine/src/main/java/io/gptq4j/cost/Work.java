@@ -1,0 +1,69 @@
+package io.gptq4j.cost;
+
+/**
+ * A countable part of a run, whatever the machine.
+ *
+ * @param step what it belongs to
+ * @param unit what does its floating-point operations
+ * @param size the smallest dimension of its matrix products, which decides how fast they are; 0 where there are none
+ * @param flops floating-point operations, a multiplication and an addition counting two
+ * @param efficiency the share of the unit's rate that it reaches, from 0 to 1
+ * @param bytes read from and written to memory by operations on elements, or to the disk
+ * @param calls operations on a few thousand floats, whose cost is the call
+ * @param tileCalls operations on some ten thousand floats, small enough for one thread and its cache
+ */
+public record Work(
+        Step step, Unit unit, int size, double flops, double efficiency, double bytes, double calls, double tileCalls) {
+    /** Which rate of the machine counts. */
+    public enum Unit {
+        /** Matrix products in float32. */
+        FLOAT32,
+        /** Matrix products in the forward's type. */
+        FORWARD,
+        /** Fused attention in the forward's type. */
+        ATTENTION
+    }
+
+    /** Checks the ranges. */
+    public Work {
+        if (!(flops >= 0 && bytes >= 0 && calls >= 0 && tileCalls >= 0 && size >= 0)) {
+            throw new IllegalArgumentException(step + ": work cannot be negative");
+        }
+        if (!(efficiency > 0 && efficiency <= 1)) {
+            throw new IllegalArgumentException(step + ": an efficiency lies between 0 and 1, not " + efficiency);
+        }
+    }
+
+    /** Matrix products and nothing else. */
+    static Work products(Step step, Unit unit, int size, double flops, double efficiency) {
+        return new Work(step, unit, size, flops, efficiency, 0, 0, 0);
+    }
+
+    /** Bytes and calls and nothing else. */
+    static Work elements(Step step, double bytes, double calls) {
+        return new Work(step, Unit.FORWARD, 0, 0, 1, bytes, calls, 0);
+    }
+
+    /** Seconds that it takes on a machine. */
+    double seconds(MachineProfile machine) {
+        double rate = switch (unit) {
+            case FLOAT32 -> machine.float32().at(size);
+            case FORWARD -> machine.forward().at(size);
+            case ATTENTION -> machine.attention();
+        };
+        double bandwidth = switch (step) {
+            case READ -> machine.diskRead();
+            case WRITE -> machine.diskWrite();
+            default -> machine.elementwise();
+        };
+        return flops / (rate * efficiency)
+                + bytes / bandwidth
+                + calls * machine.call()
+                + tileCalls * machine.tileCall();
+    }
+
+    /** Seconds at the machine's best rate, counting floating-point operations only. */
+    double floor(MachineProfile machine) {
+        return flops / (unit == Unit.FLOAT32 ? machine.float32() : machine.forward()).peak();
+    }
+}
