@@ -5,11 +5,10 @@ import io.gptq4j.calibration.TextFile;
 import io.gptq4j.calibration.Tokenizer;
 import io.gptq4j.card.CardFacts;
 import io.gptq4j.checkpoint.Checkpoint;
-import io.gptq4j.eval.Evaluator;
+import io.gptq4j.eval.BeforeAfter;
 import io.gptq4j.eval.HeldOutText;
 import io.gptq4j.eval.Perplexity;
-import io.gptq4j.model.LanguageModel;
-import io.gptq4j.model.families.ModelFamilies;
+import io.gptq4j.gptq.BlockObserver;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -71,44 +70,63 @@ final class HeldOut {
         return window;
     }
 
-    /**
-     * Measures a model and what was made of it.
-     *
-     * @param quantized the artifact's directory
-     * @return null if that fails, which is worth a warning and not the loss of a finished artifact
-     */
-    CardFacts.@Nullable Perplexity measure(Session session, Path quantized, Console console) throws IOException {
-        try {
-            Perplexity before = evaluate(session.model(), "evaluating the original", console.progress());
-            Perplexity after;
-            try (Checkpoint checkpoint = Checkpoint.open(quantized);
-                    LanguageModel model = LanguageModel.open(
-                            session.torch(),
-                            checkpoint,
-                            ModelFamilies.architecture(checkpoint.config()),
-                            session.model().type())) {
-                after = evaluate(model, "evaluating the result", console.progress());
-            }
-            for (Perplexity perplexity : Arrays.asList(before, after)) {
-                if (!Double.isFinite(perplexity.perplexity())) {
-                    throw new ArithmeticException("it is " + perplexity.perplexity());
+    /** A measurement that goes along with a run; to be closed. */
+    final class Measurement implements AutoCloseable {
+        private final BeforeAfter both;
+
+        private Measurement(BeforeAfter both) {
+            this.both = both;
+        }
+
+        /** Who must see the run's blocks. */
+        BlockObserver observer() {
+            return both;
+        }
+
+        /**
+         * What was measured, once the run is over.
+         *
+         * @return null if that failed, which is worth a warning and not the loss of a finished artifact
+         */
+        CardFacts.@Nullable Perplexity result(Console console) throws IOException {
+            try {
+                Perplexity before = both.before();
+                Perplexity after = both.after();
+                for (Perplexity perplexity : Arrays.asList(before, after)) {
+                    if (!Double.isFinite(perplexity.perplexity())) {
+                        throw new ArithmeticException("it is " + perplexity.perplexity());
+                    }
                 }
+                return new CardFacts.Perplexity(
+                        name, before.windows(), before.window(), before.perplexity(), after.perplexity());
+            } catch (IOException | RuntimeException | OutOfMemoryError e) {
+                Failure failure = Failure.of(e);
+                if (failure.code() == ExitCode.INTERRUPTED) {
+                    throw e;
+                }
+                warn(console, failure);
+                return null;
             }
-            return new CardFacts.Perplexity(
-                    name, before.windows(), before.window(), before.perplexity(), after.perplexity());
-        } catch (IOException | RuntimeException | OutOfMemoryError e) {
-            Failure failure = Failure.of(e);
-            if (failure.code() == ExitCode.INTERRUPTED) {
-                throw e;
-            }
-            console.warn("The perplexity on " + name + " could not be measured: " + failure.sentence());
+        }
+
+        @Override
+        public void close() {
+            both.close();
+        }
+    }
+
+    /** Begins to measure a model and what a run makes of it; null, with a warning, if the text does not fit the model. */
+    @Nullable
+    Measurement begin(Session session, Console console) {
+        try {
+            return new Measurement(new BeforeAfter(session.model(), tokens, window, windows));
+        } catch (RuntimeException e) {
+            warn(console, Failure.of(e));
             return null;
         }
     }
 
-    private Perplexity evaluate(LanguageModel model, String phase, ProgressView view) throws IOException {
-        view.start(phase, model.architecture().layers());
-        Evaluator evaluator = new Evaluator(model, (done, blocks) -> view.update(done, ""));
-        return evaluator.perplexity(tokens, window, windows);
+    private void warn(Console console, Failure failure) {
+        console.warn("The perplexity on " + name + " could not be measured: " + failure.sentence());
     }
 }

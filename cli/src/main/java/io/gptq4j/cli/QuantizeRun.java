@@ -63,11 +63,6 @@ record QuantizeRun(
         QuantizationPlan plan = QuantizationPlan.of(architecture, gptq);
         plan.warning().ifPresent(console::warn);
         CalibrationSet windows = calibration.windows(console, checkpoint, architecture);
-        boolean streams = source.client() != null;
-        if (streams) {
-            console.note(
-                    "The perplexity is not measured with --stream, because it would take the weights a second time.");
-        }
         return new QuantizeRun(
                 console,
                 options,
@@ -75,7 +70,7 @@ record QuantizeRun(
                 plan,
                 windows,
                 calibration.seed(),
-                streams ? null : perplexity.heldOut(checkpoint, windows, architecture),
+                perplexity.heldOut(checkpoint, windows, architecture),
                 QuantizeReport.readme(checkpoint));
     }
 
@@ -107,11 +102,14 @@ record QuantizeRun(
                 windows,
                 seed,
                 destination.repo() == null ? null : destination.repo().id().toString());
-        try (Session session = Session.open(options, source.checkpoint())) {
+        try (Session session = Session.open(options, source.checkpoint());
+                HeldOut.Measurement measurement = heldOut == null ? null : heldOut.begin(session, console)) {
             estimate(destination.directory())
                     .note(console, session.model().type(), session.torch().isGpu());
-            GptqQuantizer quantizer =
-                    GptqQuantizer.builder(session.model(), plan).build();
+            GptqQuantizer.Builder quantizer = GptqQuantizer.builder(session.model(), plan);
+            if (measurement != null) {
+                quantizer.observer(measurement.observer());
+            }
             String tool = "gptq4j:" + Version.number();
             ArtifactWriter.Plan artifact =
                     ArtifactPlans.of(source.checkpoint(), session.model().weights(), plan, tool, shardSize);
@@ -121,15 +119,17 @@ record QuantizeRun(
             CommitResult pushed = null;
             try (ArtifactWriter writer = destination.writer(artifact);
                     Closeable uploads = destination::endUploads) {
-                List<ModuleReport> modules = quantizer.run(
-                        windows,
-                        module -> {
-                            destination.requireAlive();
-                            writer.write(module);
-                        },
-                        progress());
+                List<ModuleReport> modules = quantizer
+                        .build()
+                        .run(
+                                windows,
+                                module -> {
+                                    destination.requireAlive();
+                                    writer.write(module);
+                                },
+                                progress());
                 complete = writer.complete();
-                CardFacts.Perplexity perplexity = heldOut == null ? null : heldOut.measure(session, complete, console);
+                CardFacts.Perplexity perplexity = measurement == null ? null : measurement.result(console);
                 ModelCard card = report.card(readme, perplexity, command);
                 card.warnings().forEach(console::warn);
                 writer.add(ModelCard.FILE_NAME, card.text());

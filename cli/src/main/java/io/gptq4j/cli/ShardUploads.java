@@ -114,6 +114,7 @@ final class ShardUploads implements ArtifactWriter.ShardListener, AutoCloseable 
         } catch (InterruptedException e) {
             interrupted = true;
         }
+        queue.clear(); // nobody waits with a file for a thread that has ended
         if (interrupted) {
             Thread.currentThread().interrupt();
         }

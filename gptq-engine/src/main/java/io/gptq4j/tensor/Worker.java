@@ -6,10 +6,11 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 
 /**
- * A thread that does one thing after the other beside the thread that computes, and may use libtorch itself. It is never
- * interrupted: that would close the files under it. Its owner is one thread.
+ * A thread that does one thing after the other beside the thread that computes, and may use libtorch itself. It is
+ * interrupted only when it is closed, because that closes the files under it. Its owner is one thread.
  */
 public final class Worker implements AutoCloseable {
     private final ExecutorService thread;
@@ -76,9 +77,28 @@ public final class Worker implements AutoCloseable {
         return thread.isShutdown();
     }
 
-    /** Takes no more tasks; what was started goes on to its end. */
+    /**
+     * Takes no more tasks, breaks off the one that waits for a disk or a network, and waits for its end, even if the caller
+     * is interrupted: nobody may free the memory that it fills, or close what it writes to.
+     */
     @Override
     public void close() {
-        thread.shutdown();
+        for (Runnable task : thread.shutdownNow()) {
+            if (task instanceof Future<?> waiting) {
+                waiting.cancel(false);
+            }
+        }
+        boolean interrupted = false;
+        boolean ended = false;
+        while (!ended) {
+            try {
+                ended = thread.awaitTermination(Long.MAX_VALUE, TimeUnit.NANOSECONDS);
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
     }
 }

@@ -57,7 +57,8 @@ class ModelCardIT {
         double before = result.path("perplexity_before").asDouble();
         double after = result.path("perplexity_after").asDouble();
         assertThat(before).isCloseTo(perplexity(TinyModel.bundled()), within(1e-9));
-        assertThat(after).isCloseTo(perplexity(directory.resolve("my q")), within(1e-9));
+        // Measured in the run, before the files round what is not quantized to float16.
+        assertThat(after).isCloseTo(perplexity(directory.resolve("my q")), within(1e-4));
 
         String source = Files.readString(TinyModel.bundled().resolve("README.md"));
         int body = source.indexOf("# tiny-llama");

@@ -44,7 +44,8 @@ final class Solver {
             try (LanguageModel language = LanguageModel.open(torch, checkpoint, architecture, FloatType.FLOAT32);
                     ArtifactWriter writer = ArtifactWriter.create(
                             out, ArtifactPlans.of(checkpoint, language.weights(), plan, "test:0", 5_000_000_000L))) {
-                GptqQuantizer.builder(language, plan).build()
+                GptqQuantizer.builder(language, plan)
+                        .build()
                         .run(
                                 windows,
                                 module -> {

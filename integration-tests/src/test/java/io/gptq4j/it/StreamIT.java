@@ -168,13 +168,13 @@ class StreamIT {
 
     @Test
     void whatIsStreamedIsTheOrdinaryResultByteForByte() throws Exception {
-        json(alice().run(quantize("--push-to", "alice/ordinary", "--out", "ordinary", "--no-eval", "--json")));
+        json(alice().run(quantize("--push-to", "alice/ordinary", "--out", "ordinary", "--json")));
         Map<String, byte[]> ordinary = content(hub.repo("alice/ordinary"));
         assertThat(ordinary).hasSizeGreaterThan(BLOCKS + 5);
         hub.clearLog();
 
         Cli fresh = as(FakeHub.WRITE_TOKEN, "fresh");
-        JsonNode result = json(fresh.run(quantize("--stream", "--push-to", "alice/ordinary-2", "--no-eval", "--json")));
+        JsonNode result = json(fresh.run(quantize("--stream", "--push-to", "alice/ordinary-2", "--json")));
 
         FakeRepo pushed = hub.repo("alice/ordinary-2");
         assertThat(pushed.commits("main")).hasSize(2); // the Hub's own and ours
@@ -347,6 +347,24 @@ class StreamIT {
         System.out.printf("%d parts; sent: %d before the interrupt, %d after%n", parts, before, after);
         assertThat((long) before + after).isLessThanOrEqualTo(parts + 1);
         assertThat(hub.repo("alice/again").commits("main")).hasSize(2);
+    }
+
+    @Test
+    void aRunThatIsInterruptedWhileItWaitsForTheHubEnds() throws Exception {
+        // One byte a second: the read of a block's matrix would take days.
+        hub.fault(Fault.on("GET", "/_cdn/").skipping(30).bytesPerSecond(1).times(Integer.MAX_VALUE));
+        Process process = alice().start(quantize("--stream", "--out", "out", "--no-eval"));
+        try {
+            HubBench.runUntil(process, () -> hub.requests("GET", "/_cdn/").size() >= 31);
+            process.toHandle().destroy();
+            assertThat(process.waitFor(1, TimeUnit.MINUTES)).isTrue();
+        } finally {
+            process.destroyForcibly();
+        }
+        assertThat(process.exitValue()).isEqualTo(128 + 15);
+        try (Stream<Path> left = Files.list(directory)) {
+            assertThat(left.map(Path::getFileName).map(String::valueOf)).containsExactly("alice");
+        }
     }
 
     @Test
