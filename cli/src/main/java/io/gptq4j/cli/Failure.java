@@ -3,6 +3,7 @@ package io.gptq4j.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import io.gptq4j.calibration.CalibrationException;
 import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.format.VerificationException;
 import io.gptq4j.hub.error.AuthenticationException;
 import io.gptq4j.hub.error.DisabledRepositoryException;
 import io.gptq4j.hub.error.EntryNotFoundException;

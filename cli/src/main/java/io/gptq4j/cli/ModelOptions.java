@@ -16,6 +16,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -98,23 +100,69 @@ final class ModelOptions {
             }
             return new Located(directory, null, null);
         }
-        RepoId id = repository()
-                .orElseThrow(() -> new NoSuchFileException(directory.toString(), null, "no such directory"));
-        Revision wanted = revision == null ? Revision.MAIN : new Revision(revision);
+        RepoId id = requireRepository();
         console.note("There is no directory " + model + ", so it is taken for a repository on the Hub.");
-        SnapshotRequest request =
-                SnapshotRequest.of(new Repo(RepoType.MODEL, id)).at(wanted);
-        try (HubClient client = HubClient.builder()
-                .config(cache.apply(hub.settings(console)).build())
-                .listener(new TransferProgress(console.progress(), "downloading"))
-                .build()) {
-            List<String> files = client.plan(request).files().stream()
-                    .map(Snapshot.File::path)
-                    .toList();
-            Snapshot snapshot = client.snapshot(request.only(WeightFiles.once(files)));
+        SnapshotRequest request = request(id);
+        try (HubClient client = client(console)) {
+            Snapshot snapshot = client.snapshot(request.only(WeightFiles.once(names(client.plan(request)))));
             console.progress().finish();
             return new Located(snapshot.folder(), id, snapshot.commit());
         }
+    }
+
+    /**
+     * A repository whose weights stay on the Hub.
+     *
+     * @param directory its other files
+     * @param repo the repository
+     * @param commit the commit that all of it is from
+     * @param files the names of all files at its root, weights or not
+     */
+    record Remote(Path directory, RepoId repo, String commit, Set<String> files) {}
+
+    /** Brings all files of the repository but the weights to this disk. */
+    Remote locateRemote(Console console, HubClient client) throws IOException {
+        if (Files.exists(Path.of(model))) {
+            throw new IllegalArgumentException(
+                    "--stream is for repositories on the Hub, but " + model + " is a directory here; leave it out");
+        }
+        RepoId id = requireRepository();
+        SnapshotRequest request = request(id);
+        String commit = client.info(request.repo(), request.revision()).sha();
+        if (commit == null) {
+            throw new CheckpointException(model + " has no commit at revision '" + request.revision() + "'");
+        }
+        SnapshotRequest pinned = request.at(new Revision(commit));
+        List<String> names = names(client.plan(pinned));
+        Set<String> root = names.stream().filter(name -> !name.contains("/")).collect(Collectors.toSet());
+        if (root.stream().noneMatch(name -> name.endsWith(".safetensors"))) {
+            throw new CheckpointException(model + " has no weights in safetensors, the only format that can be read in"
+                    + " parts; leave --stream out");
+        }
+        Snapshot snapshot = client.snapshot(pinned.only(WeightFiles.none(names)));
+        console.progress().finish();
+        return new Remote(snapshot.folder(), id, commit, root);
+    }
+
+    /** A client that shows downloads, and puts them into the cache that is meant. */
+    HubClient client(Console console) throws IOException {
+        return HubClient.builder()
+                .config(cache.apply(hub.settings(console)).build())
+                .listener(new TransferProgress(console.progress(), "downloading"))
+                .build();
+    }
+
+    private SnapshotRequest request(RepoId id) {
+        return SnapshotRequest.of(new Repo(RepoType.MODEL, id))
+                .at(revision == null ? Revision.MAIN : new Revision(revision));
+    }
+
+    private static List<String> names(Snapshot plan) {
+        return plan.files().stream().map(Snapshot.File::path).toList();
+    }
+
+    private RepoId requireRepository() throws NoSuchFileException {
+        return repository().orElseThrow(() -> new NoSuchFileException(model, null, "no such directory"));
     }
 
     /** The repository that is meant; empty if there is a directory of that name, or it can be no repository's. */

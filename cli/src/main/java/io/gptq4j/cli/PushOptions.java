@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
@@ -70,39 +71,75 @@ final class PushOptions {
 
     /** Uploads an artifact; if that fails, it stays where it is. */
     CommitResult push(Console console, HubOptions hub, Path artifact, String summary) throws IOException {
-        Repo repo = repo();
-        if (repo == null) {
-            throw new IllegalStateException("There is no repository to push to");
-        }
         try (HubClient client = HubClient.builder()
                 .config(hub.settings(console).build())
                 .listener(new TransferProgress(console.progress(), "uploading"))
                 .build()) {
-            List<CommitOperation.Add> adds = CommitOperation.ofFolder(artifact, "", Patterns.ALL);
-            UploadCommand.checkCard(client, repo, adds);
-            client.createRepo(repo, isPrivate ? true : null, true);
-            List<CommitOperation> operations = new ArrayList<>(adds);
-            List<CommitOperation> stale =
-                    UploadCommand.deletions(client.tree(repo, Revision.MAIN, null, false), "", STALE, adds);
-            if (!stale.isEmpty()) {
-                console.note("Removing from " + repo + " what is of an older artifact: "
-                        + stale.stream()
-                                .map(CommitOperation::path)
-                                .map(Console::printable)
-                                .collect(Collectors.joining(", ")));
-            }
-            operations.addAll(stale);
-            CommitResult commit = client.commit(CommitRequest.of(repo, operations, summary)
-                    .asPullRequest(createPullRequest)
-                    .withCardChecked());
-            console.progress().finish();
-            return commit;
+            return commit(console, client, artifact, List.of(), summary);
         } catch (IOException e) {
-            console.warn("The result is complete in " + artifact + " but not on the Hub; to try again: gptq4j upload "
-                    + repo.id() + " " + quoted(artifact.toString()) + (isPrivate ? " --private" : "")
-                    + (createPullRequest ? " --create-pr" : ""));
+            console.warn(advice(artifact));
             throw e;
         }
+    }
+
+    /** What to do about an artifact that is complete and could not be pushed. */
+    String advice(Path artifact) {
+        return "The result is complete in " + artifact + " but not on the Hub; to try again: gptq4j upload "
+                + requireRepo().id() + " " + quoted(artifact.toString()) + (isPrivate ? " --private" : "")
+                + (createPullRequest ? " --create-pr" : "");
+    }
+
+    /** A commit to the repository that changes nothing yet. */
+    CommitRequest request(String summary) {
+        return CommitRequest.of(requireRepo(), List.of(), summary)
+                .asPullRequest(createPullRequest)
+                .withCardChecked();
+    }
+
+    /** Makes the repository unless it is there. */
+    void create(HubClient client) throws IOException {
+        client.createRepo(requireRepo(), isPrivate ? true : null, true);
+    }
+
+    /**
+     * Makes the one commit.
+     *
+     * @param folder the artifact's files, or those of them that were not staged
+     * @param staged files whose content is on the Hub already
+     */
+    CommitResult commit(
+            Console console, HubClient client, Path folder, List<CommitOperation.Staged> staged, String summary)
+            throws IOException {
+        Repo repo = requireRepo();
+        Set<String> there = staged.stream().map(CommitOperation.Staged::path).collect(Collectors.toSet());
+        List<CommitOperation.Add> adds = CommitOperation.ofFolder(folder, "", Patterns.ALL).stream()
+                .filter(add -> !there.contains(add.path()))
+                .toList();
+        UploadCommand.checkCard(client, repo, adds);
+        create(client);
+        List<CommitOperation> operations = new ArrayList<>(adds);
+        operations.addAll(staged);
+        List<CommitOperation> stale = UploadCommand.deletions(
+                client.tree(repo, Revision.MAIN, null, false), "", STALE, List.copyOf(operations));
+        if (!stale.isEmpty()) {
+            console.note("Removing from " + repo + " what is of an older artifact: "
+                    + stale.stream()
+                            .map(CommitOperation::path)
+                            .map(Console::printable)
+                            .collect(Collectors.joining(", ")));
+        }
+        operations.addAll(stale);
+        CommitResult commit = client.commit(request(summary).changing(operations));
+        console.progress().finish();
+        return commit;
+    }
+
+    private Repo requireRepo() {
+        Repo repo = repo();
+        if (repo == null) {
+            throw new IllegalStateException("There is no repository to push to");
+        }
+        return repo;
     }
 
     /** A word as a shell reads it. */

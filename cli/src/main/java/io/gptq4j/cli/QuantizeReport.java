@@ -9,12 +9,12 @@ import io.gptq4j.gptq.ModuleReport;
 import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.hub.transfer.CommitResult;
 import io.gptq4j.model.Architecture;
+import io.gptq4j.safetensors.TensorInfo;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param source the model as the card names it
  * @param model the model as the user gave it
- * @param out the output directory
+ * @param out the output directory, or null if none stays
  * @param plan what was quantized, and how
  * @param windows what it was calibrated on
  * @param seed what chose the windows
@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
 record QuantizeReport(
         CardFacts.Source source,
         String model,
-        Path out,
+        @Nullable Path out,
         QuantizationPlan plan,
         CalibrationSet windows,
         long seed,
@@ -40,7 +40,7 @@ record QuantizeReport(
     /** The result as {@code --json} prints it. */
     record Result(
             String model,
-            String out,
+            @Nullable String out,
             int bits,
             int groupSize,
             boolean sym,
@@ -62,6 +62,24 @@ record QuantizeReport(
             @Nullable String pushedTo,
             double seconds,
             List<ModuleReport> modules) {}
+
+    /**
+     * What came of a run.
+     *
+     * @param device where it was computed
+     * @param dtype in which type
+     * @param modules what each solve says
+     * @param perplexity before and after, or null
+     * @param bytesBefore of the float weights
+     * @param bytesAfter of the quantized weights
+     */
+    record Outcome(
+            String device,
+            String dtype,
+            List<ModuleReport> modules,
+            CardFacts.@Nullable Perplexity perplexity,
+            long bytesBefore,
+            long bytesAfter) {}
 
     /**
      * The model as the card names it. Of a directory nothing is known: names of repositories in its README.md or config.json
@@ -115,18 +133,12 @@ record QuantizeReport(
     }
 
     /** Prints the result. */
-    void print(
-            Console console,
-            Session session,
-            List<ModuleReport> modules,
-            CardFacts.@Nullable Perplexity perplexity,
-            @Nullable CommitResult pushed,
-            double seconds)
-            throws IOException {
+    void print(Console console, Outcome outcome, @Nullable CommitResult pushed, double seconds) {
         GptqOptions gptq = plan.options();
+        CardFacts.Perplexity perplexity = outcome.perplexity();
         Result result = new Result(
                 model,
-                out.toString(),
+                out == null ? null : out.toString(),
                 gptq.bits(),
                 gptq.groupSize(),
                 gptq.sym(),
@@ -138,24 +150,24 @@ record QuantizeReport(
                 windows.seqlen(),
                 seed,
                 windows.source(),
-                session.torch().device(),
-                session.model().type().toString(),
+                outcome.device(),
+                outcome.dtype(),
                 leftInFloat(),
                 perplexity == null ? null : perplexity.before(),
                 perplexity == null ? null : perplexity.after(),
-                weightBytes(session.checkpoint().directory()),
-                weightBytes(out),
+                outcome.bytesBefore(),
+                outcome.bytesAfter(),
                 pushed == null ? null : pushed.pullRequestUrl() != null ? pushed.pullRequestUrl() : pushed.url(),
                 seconds,
-                modules);
+                outcome.modules());
         console.result(result, () -> text(result, perplexity));
     }
 
     private static String text(Result result, CardFacts.@Nullable Perplexity perplexity) {
         String text = String.format(
                 Locale.ROOT,
-                "%s%n%d modules to %d bits, group size %d, in %.1f s; weights %s, were %s",
-                result.out(),
+                "%s%d modules to %d bits, group size %d, in %.1f s; weights %s, were %s",
+                result.out() == null ? "" : result.out() + System.lineSeparator(),
                 result.modules().size(),
                 result.bits(),
                 result.groupSize(),
@@ -178,12 +190,10 @@ record QuantizeReport(
                         perplexity.text());
     }
 
-    private static long weightBytes(Path directory) throws IOException {
-        try (Stream<Path> files = Files.list(directory)) {
-            return files.filter(file -> file.toString().endsWith(".safetensors")
-                            || file.toString().endsWith(".bin"))
-                    .mapToLong(file -> file.toFile().length())
-                    .sum();
-        }
+    /** Bytes of all tensors of a checkpoint. */
+    static long weightBytes(Checkpoint checkpoint) {
+        return checkpoint.tensors().tensors().values().stream()
+                .mapToLong(TensorInfo::byteLength)
+                .sum();
     }
 }

@@ -215,8 +215,8 @@ final class UploadCommand implements Callable<Integer>, HubVerb {
      * @param prefix empty, or a folder with a slash at its end, which the patterns are relative to
      */
     static List<CommitOperation> deletions(
-            List<RepoEntry> entries, String prefix, List<String> patterns, List<CommitOperation.Add> adds) {
-        Set<String> added = adds.stream().map(CommitOperation.Add::path).collect(Collectors.toSet());
+            List<RepoEntry> entries, String prefix, List<String> patterns, List<? extends CommitOperation> adds) {
+        Set<String> added = adds.stream().map(CommitOperation::path).collect(Collectors.toSet());
         List<CommitOperation> deletions = new ArrayList<>();
         for (RepoEntry entry : entries) {
             String path = entry.path();

@@ -41,4 +41,11 @@ final class WeightFiles {
         }
         return new Patterns(Optional.empty(), ignored);
     }
+
+    /** Everything but weights; their index is no weights. */
+    static Patterns none(List<String> files) {
+        List<String> ignored = new ArrayList<>(once(files).ignore());
+        ignored.addAll(List.of("*.safetensors", "*.bin"));
+        return new Patterns(Optional.empty(), ignored);
+    }
 }

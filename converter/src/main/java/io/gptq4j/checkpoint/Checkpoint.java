@@ -7,16 +7,18 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * A model repository on disk: its configuration and its weights, whatever files they are in. All headers are read and
+ * A model repository: its configuration and its weights, whatever files they are in. All headers are read and
  * checked when it is opened; tensors are read when asked for. Safe for concurrent use.
  */
 public final class Checkpoint implements Closeable {
     private static final String SAFETENSORS = ".safetensors";
     private static final String SAFETENSORS_INDEX = ".safetensors.index.json";
+    private static final String TORCH = "pytorch_model.bin";
 
     private final Path directory;
     private final ModelConfig config;
@@ -38,6 +40,37 @@ public final class Checkpoint implements Closeable {
      * @throws io.gptq4j.safetensors.SafetensorsException if a file breaks a rule of its format
      */
     public static Checkpoint open(Path directory) throws IOException {
+        ModelConfig config = config(directory);
+        return new Checkpoint(
+                directory,
+                config,
+                openWeights(directory, list(directory), SafetensorsReader::open, TorchZipReader::open));
+    }
+
+    /**
+     * Opens a repository whose safetensors files are somewhere else; they are chosen as in {@link #open(Path)}. Each tensor of a
+     * block is fetched when it is read, and what a run reads again and again is fetched once into a scratch file.
+     *
+     * @param directory holds all other files, the weights' index among them
+     * @param weights the files of weights
+     * @param scratch a folder for the scratch file, which goes with the checkpoint; created if it is missing
+     * @throws CheckpointException as in {@link #open(Path)}, and if there are weights in pytorch_model.bin only
+     */
+    public static Checkpoint open(Path directory, RemoteWeights weights, Path scratch) throws IOException {
+        ModelConfig config = config(directory);
+        TensorSource tensors = openWeights(
+                directory,
+                weights.files(),
+                file -> SafetensorsReader.open(file.toString(), weights.open(String.valueOf(file.getFileName()))),
+                file -> {
+                    throw new CheckpointException(
+                            "The weights of this model are in " + file.getFileName()
+                                    + " and not in safetensors, the only format that can be read without the whole file being here");
+                });
+        return new Checkpoint(directory, config, KeptTensors.over(tensors, scratch));
+    }
+
+    private static ModelConfig config(Path directory) throws IOException {
         if (!Files.isDirectory(directory)) {
             throw new CheckpointException(directory + " is not a directory; expected one with a model's files");
         }
@@ -46,8 +79,7 @@ public final class Checkpoint implements Closeable {
             throw new CheckpointException(
                     configJson + " is missing: a model repository describes its architecture there");
         }
-        ModelConfig config = ModelConfig.read(configJson);
-        return new Checkpoint(directory, config, openWeights(directory));
+        return ModelConfig.read(configJson);
     }
 
     /** The repository's directory as it was given. */
@@ -91,49 +123,48 @@ public final class Checkpoint implements Closeable {
         tensors.close();
     }
 
-    private static TensorSource openWeights(Path directory) throws IOException {
-        Path index = directory.resolve("model" + SAFETENSORS_INDEX);
-        if (Files.isRegularFile(index)) {
-            return ShardedTensors.open(index, SafetensorsReader::open);
+    private static TensorSource openWeights(
+            Path directory, Set<String> files, ShardedTensors.Opener safetensors, ShardedTensors.Opener torch)
+            throws IOException {
+        if (files.contains("model" + SAFETENSORS_INDEX)) {
+            return ShardedTensors.open(directory.resolve("model" + SAFETENSORS_INDEX), files, safetensors);
         }
-        Path single = directory.resolve("model" + SAFETENSORS);
-        if (Files.isRegularFile(single)) {
-            return SafetensorsReader.open(single);
+        if (files.contains("model" + SAFETENSORS)) {
+            return safetensors.open(directory.resolve("model" + SAFETENSORS));
         }
-        List<Path> indexes = list(directory, SAFETENSORS_INDEX);
+        List<String> indexes = ending(files, SAFETENSORS_INDEX);
         if (indexes.size() == 1) {
-            return ShardedTensors.open(indexes.get(0), SafetensorsReader::open);
+            return ShardedTensors.open(directory.resolve(indexes.get(0)), files, safetensors);
         }
-        List<Path> files = list(directory, SAFETENSORS);
-        if (indexes.isEmpty() && files.size() == 1) {
-            return SafetensorsReader.open(files.get(0));
+        List<String> singles = ending(files, SAFETENSORS);
+        if (indexes.isEmpty() && singles.size() == 1) {
+            return safetensors.open(directory.resolve(singles.get(0)));
         }
-        Path torchIndex = directory.resolve("pytorch_model.bin.index.json");
-        if (Files.isRegularFile(torchIndex)) {
-            return ShardedTensors.open(torchIndex, TorchZipReader::open);
+        if (files.contains(TORCH + ".index.json")) {
+            return ShardedTensors.open(directory.resolve(TORCH + ".index.json"), files, torch);
         }
-        Path torch = directory.resolve("pytorch_model.bin");
-        if (Files.isRegularFile(torch)) {
-            return TorchZipReader.open(torch);
+        if (files.contains(TORCH)) {
+            return torch.open(directory.resolve(TORCH));
         }
-        List<Path> candidates = indexes.isEmpty() ? files : indexes;
+        List<String> candidates = indexes.isEmpty() ? singles : indexes;
         throw new CheckpointException(
                 candidates.isEmpty()
                         ? directory + " has no weights: expected model.safetensors, model.safetensors.index.json with"
                                 + " its shards, or pytorch_model.bin"
                         : directory + " has no model.safetensors and several other weight files, "
-                                + candidates.stream()
-                                        .map(file -> String.valueOf(file.getFileName()))
-                                        .collect(Collectors.joining(", "))
+                                + String.join(", ", candidates)
                                 + ": leave the one that is meant, or its index, in the directory");
     }
 
-    private static List<Path> list(Path directory, String suffix) throws IOException {
+    private static List<String> ending(Set<String> files, String suffix) {
+        return files.stream().filter(file -> file.endsWith(suffix)).sorted().toList();
+    }
+
+    private static Set<String> list(Path directory) throws IOException {
         try (Stream<Path> files = Files.list(directory)) {
-            return files.filter(file -> String.valueOf(file.getFileName()).endsWith(suffix))
-                    .filter(Files::isRegularFile)
-                    .sorted()
-                    .toList();
+            return files.filter(Files::isRegularFile)
+                    .map(file -> String.valueOf(file.getFileName()))
+                    .collect(Collectors.toSet());
         }
     }
 }

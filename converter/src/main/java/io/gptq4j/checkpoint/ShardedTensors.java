@@ -6,12 +6,12 @@ import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -36,14 +36,16 @@ final class ShardedTensors implements TensorSource {
     /**
      * Opens all shards and holds them against the index: every tensor is in the file that the index names, and in no
      * other. {@code metadata.total_size} is not looked at: writers are known to get it wrong, and no loader minds.
+     *
+     * @param files the names of the files that are there
      */
-    static ShardedTensors open(Path index, Opener opener) throws IOException {
+    static ShardedTensors open(Path index, Set<String> files, Opener opener) throws IOException {
         Map<String, List<String>> namesByFile = readIndex(index);
         ShardedTensors result = new ShardedTensors(index);
         try {
             for (Map.Entry<String, List<String>> shard : namesByFile.entrySet()) {
                 Path file = index.resolveSibling(shard.getKey());
-                if (!Files.isRegularFile(file)) {
+                if (!files.contains(shard.getKey())) {
                     throw new CheckpointException("Shard " + file + " is missing, but " + index + " places "
                             + shard.getValue().size() + " tensors in it: fetch the file");
                 }

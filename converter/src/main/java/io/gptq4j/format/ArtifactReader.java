@@ -68,6 +68,13 @@ public final class ArtifactReader {
         return reader;
     }
 
+    /** One module of files that need not be complete, see {@link #read(String)}. */
+    static QuantizedLinear read(TensorSource tensors, QuantizeConfig config, String module) throws IOException {
+        ArtifactReader reader = new ArtifactReader(tensors, config);
+        reader.modules.add(module);
+        return reader.read(module);
+    }
+
     /** How the artifact was quantized. */
     public QuantizeConfig config() {
         return config;

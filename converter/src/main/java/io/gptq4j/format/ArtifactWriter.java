@@ -3,24 +3,16 @@ package io.gptq4j.format;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.internal.Closing;
-import io.gptq4j.safetensors.DType;
-import io.gptq4j.safetensors.SafetensorsWriter;
-import io.gptq4j.safetensors.TensorInfo;
-import io.gptq4j.safetensors.TensorSource;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
@@ -31,8 +23,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <ol>
  *   <li>{@link #create} refuses what would fail in the end (an output that is taken, a plan that does not fit the source,
- *       too little disk), lays all tensors out over the shards, and copies the tensors that are not quantized.
- *   <li>{@link #write} packs one module and writes it to its place. Nothing of it stays in memory.
+ *       too little disk), lays all tensors out over the shards, and looks at the tensors that are not quantized.
+ *   <li>{@link #write} packs one module, writes it to its place and reads it back from there. Nothing of it stays in memory. A
+ *       shard that lacks nothing any more is finished at once, which a {@link ShardListener} hears.
  *   <li>{@link #complete} adds index, configuration, tokenizer and licence files, all of them durable, for who wants to
  *       look at the artifact or {@link #add} to it before it has its name.
  *   <li>{@link #commit} renames the directory, atomically.
@@ -45,24 +38,24 @@ import org.jspecify.annotations.Nullable;
  * <p>{@link #write} is safe for concurrent use; the rest belongs to one thread.
  */
 public final class ArtifactWriter implements Closeable {
-    /** Bytes of a buffer between memory and file; a multiple of every element's size. */
-    private static final int CHUNK = 4 << 20;
+    /** Shards that are being written: two, where a module's tensors lie in both. */
+    private static final int OPEN_SHARDS = 2;
 
     private final Path out;
     private final Plan plan;
     private final StagingDirectory staging;
     private final ShardLayout layout;
     private final Map<String, ModuleShape> modules;
-    private final List<SafetensorsWriter> shards = new ArrayList<>();
-    private final Map<String, SafetensorsWriter> shardOf = new HashMap<>();
+    private final ShardFiles shards;
     private final Set<String> written = ConcurrentHashMap.newKeySet();
     private boolean complete;
 
-    private ArtifactWriter(Path out, Plan plan, ShardLayout layout, StagingDirectory staging) {
+    private ArtifactWriter(Path out, Plan plan, ShardLayout layout, StagingDirectory staging, ShardListener listener) {
         this.out = out;
         this.plan = plan;
         this.layout = layout;
         this.staging = staging;
+        shards = new ShardFiles(staging.path(), plan, layout, listener);
         modules = plan.modules().stream().collect(Collectors.toMap(ModuleShape::name, module -> module));
     }
 
@@ -114,8 +107,31 @@ public final class ArtifactWriter implements Closeable {
         }
     }
 
+    /** Hears of weight files that are finished. */
+    public interface ShardListener {
+        /** Lets them lie until the artifact has its name. */
+        ShardListener NONE = file -> {};
+
+        /**
+         * A file is durable and under its name in the hidden directory; it is neither written nor read any more, so that it may
+         * be taken away. Then the artifact can be {@linkplain ArtifactWriter#complete completed}, but is no whole one to be
+         * committed. Called by the thread that writes, for one file at a time; may wait, which holds the writing back.
+         */
+        void finished(Path file) throws IOException;
+
+        /** How many finished files lie there at the same time at most. */
+        default int most() {
+            return Integer.MAX_VALUE;
+        }
+    }
+
+    /** An artifact whose files stay, see {@link #create(Path, Plan, ShardListener)}. */
+    public static ArtifactWriter create(Path out, Plan plan) throws IOException {
+        return create(out, plan, ShardListener.NONE);
+    }
+
     /**
-     * Starts an artifact: checks the plan and the disk, and copies all carried tensors. Floating ones become F16.
+     * Starts an artifact: checks the plan, the disk and the carried tensors. Floating ones become F16.
      *
      * @param out the repository's directory; must not exist or be empty
      * @throws FileAlreadyExistsException if {@code out} is taken or being written
@@ -124,18 +140,13 @@ public final class ArtifactWriter implements Closeable {
      * @throws IllegalArgumentException if two tensors have one name or a module cannot be packed in its shape
      * @throws IOException if there is too little space or the source or the output fails; nothing is left behind then
      */
-    public static ArtifactWriter create(Path out, Plan plan) throws IOException {
+    public static ArtifactWriter create(Path out, Plan plan, ShardListener listener) throws IOException {
         ShardLayout layout = ShardLayout.of(plan);
         StagingDirectory staging = StagingDirectory.create(out);
-        ArtifactWriter writer = new ArtifactWriter(out, plan, layout, staging);
+        ArtifactWriter writer = new ArtifactWriter(out, plan, layout, staging, listener);
         try {
-            writer.requireSpace();
-            writer.openShards();
-            for (String name : writer.plan.carried().keySet().stream()
-                    .sorted(TensorNames.NATURAL_ORDER)
-                    .toList()) {
-                writer.copy(name);
-            }
+            writer.requireSpace(listener.most());
+            writer.shards.start();
             return writer;
         } catch (IOException e) {
             Closing.after(e, writer);
@@ -147,10 +158,11 @@ public final class ArtifactWriter implements Closeable {
     }
 
     /**
-     * Packs one module and writes its four tensors.
+     * Packs one module, writes its four tensors, and compares what is in the file with what was given.
      *
      * @throws IllegalArgumentException if the module is not in the plan or was written before, contradicts the
      *     configuration, or cannot be packed
+     * @throws VerificationException if the file holds something else than it was given
      * @throws IOException if the output fails; the module may be written again then
      */
     public void write(QuantizedLinear linear) throws IOException {
@@ -168,6 +180,7 @@ public final class ArtifactWriter implements Closeable {
             writeInts(linear.name() + ".qzeros", packed.qzeros());
             writeShorts(linear.name() + ".scales", packed.scales());
             writeInts(linear.name() + ".g_idx", new int[][] {packed.gIdx()});
+            shards.complete(linear);
         } catch (IOException e) {
             written.remove(linear.name());
             throw explained(e);
@@ -193,10 +206,7 @@ public final class ArtifactWriter implements Closeable {
         }
         staging.requireFree();
         try {
-            for (SafetensorsWriter shard : shards) {
-                shard.commit();
-            }
-            if (shards.size() > 1) {
+            if (layout.shards().size() > 1) {
                 RepositoryFiles.write(staging.path().resolve("model.safetensors.index.json"), layout.indexJson());
             }
             RepositoryFiles.copyCarried(plan.source(), staging.path());
@@ -246,59 +256,22 @@ public final class ArtifactWriter implements Closeable {
         return out;
     }
 
+    /** Bytes of all tensors that the artifact has when it is complete. */
+    public long weightBytes() {
+        return layout.totalSize();
+    }
+
     /** Without a {@link #commit}, removes everything that was written. */
     @Override
     public void close() throws IOException {
-        List<Closeable> parts = new ArrayList<>(shards);
-        parts.add(staging);
-        Closing.all(parts);
+        Closing.all(List.of(shards, staging));
     }
 
-    private void requireSpace() throws IOException {
+    private void requireSpace(int most) throws IOException {
         long free = Files.getFileStore(staging.path()).getUsableSpace();
-        if (free < layout.totalSize()) {
-            throw noSpace("only " + free + " are free", null);
-        }
-    }
-
-    private void openShards() throws IOException {
-        for (int s = 0; s < layout.shards().size(); s++) {
-            List<TensorInfo> tensors = layout.shards().get(s);
-            SafetensorsWriter shard = SafetensorsWriter.create(
-                    staging.path().resolve(layout.fileName(s)), tensors, Map.of("format", "pt"));
-            shards.add(shard);
-            for (TensorInfo tensor : tensors) {
-                shardOf.put(tensor.name(), shard);
-            }
-        }
-    }
-
-    /** Copies one carried tensor in pieces, floating elements to F16. */
-    private void copy(String name) throws IOException {
-        TensorSource source = plan.source().tensors();
-        String sourceName = plan.carried().getOrDefault(name, name);
-        TensorInfo info = Objects.requireNonNull(source.tensors().get(sourceName));
-        boolean converts = info.dtype().isFloatingPoint() && info.dtype() != DType.F16;
-        ByteBuffer read = buffer(info.byteLength());
-        ByteBuffer halves = buffer(converts ? 2 * info.elements() : 0);
-        long to = 0;
-        for (long from = 0; from < info.byteLength(); from += read.limit()) {
-            read.clear().limit((int) Math.min(read.capacity(), info.byteLength() - from));
-            source.read(sourceName, from, read);
-            read.flip();
-            ByteBuffer piece = read;
-            if (converts) {
-                long first = from * 8 / info.dtype().bits();
-                HalfConversion.convert(info.dtype(), read, halves.clear(), (index, value) -> {
-                    throw new CheckpointException(source.location(sourceName) + ": element " + (first + index)
-                            + " of tensor " + sourceName + " is " + value
-                            + ", beyond the 65504 of F16: this model cannot be stored in half precision");
-                });
-                piece = halves.flip();
-            }
-            int count = piece.remaining();
-            shard(name).write(name, to, piece);
-            to += count;
+        long needed = layout.sizeOf((int) Math.min(Integer.MAX_VALUE, most + (long) OPEN_SHARDS));
+        if (free < needed) {
+            throw noSpace(needed, "only " + free + " are free", null);
         }
     }
 
@@ -337,19 +310,21 @@ public final class ArtifactWriter implements Closeable {
     }
 
     private void writeInts(String name, int[][] rows) throws IOException {
-        ByteBuffer buffer = buffer((long) rows.length * rows[0].length * Integer.BYTES);
+        ByteBuffer buffer = ShardFiles.buffer((long) rows.length * rows[0].length * Integer.BYTES);
         long offset = 0;
         for (int[] row : rows) {
-            for (int value : row) {
+            for (int i = 0, count; i < row.length; i += count) {
                 offset = flush(name, offset, buffer, Integer.BYTES);
-                buffer.putInt(value);
+                count = Math.min(row.length - i, buffer.remaining() / Integer.BYTES);
+                buffer.asIntBuffer().put(row, i, count);
+                buffer.position(buffer.position() + count * Integer.BYTES);
             }
         }
         flush(name, offset, buffer, buffer.capacity());
     }
 
     private void writeShorts(String name, short[][] rows) throws IOException {
-        ByteBuffer buffer = buffer((long) rows.length * rows[0].length * Short.BYTES);
+        ByteBuffer buffer = ShardFiles.buffer((long) rows.length * rows[0].length * Short.BYTES);
         long offset = 0;
         for (short[] row : rows) {
             for (short value : row) {
@@ -366,30 +341,22 @@ public final class ArtifactWriter implements Closeable {
             return offset;
         }
         int count = buffer.flip().remaining();
-        shard(name).write(name, offset, buffer);
+        shards.write(name, offset, buffer);
         buffer.clear();
         return offset + count;
-    }
-
-    private SafetensorsWriter shard(String tensor) {
-        return Objects.requireNonNull(shardOf.get(tensor));
-    }
-
-    private static ByteBuffer buffer(long tensorBytes) {
-        return ByteBuffer.allocate((int) Math.min(CHUNK, tensorBytes)).order(ByteOrder.LITTLE_ENDIAN);
     }
 
     /** A full disk, said in a sentence; any other failure as it is. */
     private IOException explained(IOException failure) {
         String message = String.valueOf(failure.getMessage());
         return message.contains("No space left") || message.contains("quota exceeded")
-                ? noSpace("the disk is full", failure)
+                ? noSpace(layout.totalSize(), "the disk is full", failure)
                 : failure;
     }
 
-    private IOException noSpace(String found, @Nullable IOException cause) {
+    private IOException noSpace(long needed, String found, @Nullable IOException cause) {
         return new IOException(
-                "Too little space for " + out + ": its tensors need " + layout.totalSize() + " bytes, " + found
+                "Too little space for " + out + ": its tensors need " + needed + " bytes, " + found
                         + "; free some or choose another disk",
                 cause);
     }

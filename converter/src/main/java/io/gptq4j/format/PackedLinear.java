@@ -87,6 +87,11 @@ public record PackedLinear(
                 TensorInfo.of(name + ".g_idx", DType.I32, in));
     }
 
+    /** The names of a module's four tensors. */
+    static List<String> tensorNames(String module) {
+        return List.of(module + ".qweight", module + ".qzeros", module + ".scales", module + ".g_idx");
+    }
+
     private static void require(String name, boolean condition, String message) {
         QuantizedLinear.require(name, condition, message);
     }

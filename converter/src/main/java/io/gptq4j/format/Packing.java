@@ -12,7 +12,8 @@ import java.nio.ByteOrder;
  * along the inputs, zero points along the outputs. Only 3-bit values straddle words.
  *
  * <p>Works on eight values at a time, one per byte of a long. The codes come row by row of the weight while a row of
- * qweight takes one word of each, so a tile of rows is packed first and transposed then, a cache line at a time.
+ * qweight takes one word of each, so a tile of rows is packed first, and its lines are then copied to where they
+ * belong: far apart in memory, which is slow to reach, and quick only where many such copies are under way at once.
  *
  * <p>All methods are pure and safe for concurrent use.
  */
@@ -20,8 +21,8 @@ public final class Packing {
     private static final VarHandle EIGHT = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
     /** Values per block: the smallest number that fills whole words at every width. */
     private static final int BLOCK = 32;
-    /** Outputs per tile: the words of one cache line. */
-    private static final int TILE = 16;
+    /** Outputs per tile: the words of four cache lines. */
+    private static final int TILE = 64;
 
     private Packing() {}
 
@@ -78,16 +79,14 @@ public final class Packing {
         }
         int[][] words = new int[in / BLOCK * bits][out];
         long union = 0;
-        int[][] columns = new int[TILE][words.length];
-        for (int tile = 0; tile < out; tile += TILE) {
-            for (int t = 0; t < TILE; t++) {
-                union |= packRow(codes[tile + t], bits, columns[t]);
+        int[] tile = new int[Math.multiplyExact(words.length, TILE)]; // [word of the row][output]
+        for (int start = 0; start < out; start += TILE) {
+            int width = Math.min(TILE, out - start);
+            for (int t = 0; t < width; t++) {
+                union |= packRow(codes[start + t], bits, tile, t, TILE);
             }
             for (int r = 0; r < words.length; r++) {
-                int[] row = words[r];
-                for (int t = 0; t < TILE; t++) {
-                    row[tile + t] = columns[t][r];
-                }
+                System.arraycopy(tile, r * TILE, words[r], start, width);
             }
         }
         if ((union & ~(maxq(bits) * 0x0101010101010101L)) != 0) {
@@ -114,7 +113,7 @@ public final class Packing {
                 }
                 stored[o] = (byte) (zero - lowest);
             }
-            packRow(stored, bits, words[g]);
+            packRow(stored, bits, words[g], 0, 1);
         }
         return words;
     }
@@ -133,22 +132,23 @@ public final class Packing {
     }
 
     /**
-     * Packs a row of values, a multiple of 32 of them, into words.
+     * Packs a row of values, a multiple of 32 of them, into every {@code stride}-th of the words, from {@code first} on.
      *
      * @return the values ORed together, to be checked for bits they must not have
      */
-    private static long packRow(byte[] values, int bits, int[] words) {
+    private static long packRow(byte[] values, int bits, int[] words, int first, int stride) {
         long union = 0;
         long stream = 0;
         int held = 0; // bits in the stream; with 8-bit values always 0 here
-        int w = 0;
+        int w = first;
         for (int i = 0; i < values.length; i += 8) {
             long eight = (long) EIGHT.get(values, i);
             union |= eight;
             stream |= squeeze(eight, bits) << held;
             for (held += 8 * bits; held >= 32; held -= 32) {
-                words[w++] = (int) stream;
+                words[w] = (int) stream;
                 stream >>>= 32;
+                w += stride;
             }
         }
         return union;
@@ -175,17 +175,14 @@ public final class Packing {
         int out = packed.outFeatures();
         int[][] words = packed.qweight();
         byte[][] codes = new byte[out][packed.inFeatures()];
-        int[][] columns = new int[TILE][words.length];
-        for (int tile = 0; tile < out; tile += TILE) {
-            int width = Math.min(TILE, out - tile);
+        int[] tile = new int[Math.multiplyExact(words.length, TILE)]; // [word of the row][output]
+        for (int start = 0; start < out; start += TILE) {
+            int width = Math.min(TILE, out - start);
             for (int r = 0; r < words.length; r++) {
-                int[] row = words[r];
-                for (int t = 0; t < width; t++) {
-                    columns[t][r] = row[tile + t];
-                }
+                System.arraycopy(words[r], start, tile, r * TILE, width);
             }
             for (int t = 0; t < width; t++) {
-                unpackRow(columns[t], packed.bits(), codes[tile + t]);
+                unpackRow(tile, t, TILE, packed.bits(), codes[start + t]);
             }
         }
         return codes;
@@ -194,7 +191,7 @@ public final class Packing {
     private static byte[][] unpackZeros(PackedLinear packed, CheckpointFormat format) {
         byte[][] zeros = new byte[packed.groups()][packed.outFeatures()];
         for (int g = 0; g < zeros.length; g++) {
-            unpackRow(packed.qzeros()[g], packed.bits(), zeros[g]);
+            unpackRow(packed.qzeros()[g], 0, 1, packed.bits(), zeros[g]);
             for (int o = 0; o < zeros[g].length; o++) {
                 zeros[g][o] = (byte) ((zeros[g][o] + format.zeroOffset()) & maxq(packed.bits()));
             }
@@ -202,15 +199,19 @@ public final class Packing {
         return zeros;
     }
 
-    /** Fills {@code values}, whose bits fill the words exactly; their number need not be a multiple of 8. */
-    private static void unpackRow(int[] words, int bits, byte[] values) {
+    /**
+     * Fills {@code values}, a number that need not be a multiple of 8 but fills whole words, from every {@code stride}-th
+     * of the words, from {@code first} on.
+     */
+    private static void unpackRow(int[] words, int first, int stride, int bits, byte[] values) {
         long stream = 0;
         int held = 0;
-        int w = 0;
+        int w = first;
         int whole = values.length & -8;
         for (int i = 0; i < whole; i += 8) {
             for (; held < 8 * bits; held += 32) {
-                stream |= (words[w++] & 0xffffffffL) << held;
+                stream |= (words[w] & 0xffffffffL) << held;
+                w += stride;
             }
             EIGHT.set(values, i, spread(stream, bits));
             stream = bits == 8 ? 0 : stream >>> (8 * bits); // a shift by 64 would be none

@@ -4,6 +4,7 @@ import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.safetensors.DType;
 import io.gptq4j.safetensors.TensorInfo;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
@@ -66,10 +67,16 @@ record ShardLayout(List<List<TensorInfo>> shards) {
 
     /** Bytes of all tensors, without the files' headers. */
     long totalSize() {
+        return sizeOf(shards.size());
+    }
+
+    /** Bytes of the tensors of so many shards at most, the largest ones. */
+    long sizeOf(int count) {
         return shards.stream()
-                .flatMap(List::stream)
-                .mapToLong(TensorInfo::byteLength)
-                .reduce(0, Math::addExact);
+                .map(shard -> shard.stream().mapToLong(TensorInfo::byteLength).sum())
+                .sorted(Comparator.reverseOrder())
+                .limit(count)
+                .reduce(0L, Math::addExact);
     }
 
     /** The text of model.safetensors.index.json. */

@@ -33,7 +33,7 @@ public final class SafetensorsWriter implements Closeable {
     private final FileChannel channel;
     private final SafetensorsHeader header;
     private final Map<String, WrittenRanges> written = new HashMap<>();
-    private boolean committed;
+    private volatile boolean committed;
 
     private SafetensorsWriter(Path file, Path temporary, FileChannel channel, SafetensorsHeader header) {
         this.file = file;
@@ -87,6 +87,14 @@ public final class SafetensorsWriter implements Closeable {
     /** The header as it stands in the file. */
     public SafetensorsHeader header() {
         return header;
+    }
+
+    /**
+     * Where the file is now: under a temporary name until {@link #commit}. It may be read there like any other; what has not been
+     * written is zero.
+     */
+    public Path place() {
+        return committed ? file : temporary;
     }
 
     /**

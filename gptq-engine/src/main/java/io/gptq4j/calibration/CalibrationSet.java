@@ -29,9 +29,6 @@ import java.util.stream.IntStream;
  * @param source where they come from, in words
  */
 public record CalibrationSet(int[][] windows, String source) {
-    /** Tokens that one forward call of a part takes at a time. */
-    private static final int TOKENS_PER_BATCH = 2048;
-
     /** Text read per tokenizer call; it ends at a line's end where there is one, so that no word is cut. */
     private static final int PIECE = 1 << 18;
 
@@ -55,14 +52,9 @@ public record CalibrationSet(int[][] windows, String source) {
         return windows[0].length;
     }
 
-    /** The windows in batches of equal length, in order. */
-    public List<int[][]> batches() {
-        return batches(windows);
-    }
-
-    /** Windows of one length in batches that fill a forward call. */
-    public static List<int[][]> batches(int[][] windows) {
-        int size = Math.max(1, TOKENS_PER_BATCH / windows[0].length);
+    /** Windows of one length in batches of at most {@code tokens}, but at least one window, in order. */
+    public static List<int[][]> batches(int[][] windows, int tokens) {
+        int size = Math.max(1, tokens / windows[0].length);
         List<int[][]> batches = new ArrayList<>();
         for (int start = 0; start < windows.length; start += size) {
             batches.add(Arrays.copyOfRange(windows, start, Math.min(windows.length, start + size)));

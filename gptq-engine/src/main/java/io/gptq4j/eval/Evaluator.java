@@ -1,13 +1,12 @@
 package io.gptq4j.eval;
 
-import io.gptq4j.calibration.CalibrationSet;
+import io.gptq4j.model.BlockReader;
 import io.gptq4j.model.DecoderBlock;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -50,33 +49,10 @@ public final class Evaluator {
      *     {@code limit} is less than 1
      */
     public Perplexity perplexity(int[] tokens, int window, int limit) throws IOException {
-        model.requireWindow(window);
-        if (limit < 1) {
-            throw new IllegalArgumentException("The number of windows to score must be positive, not " + limit);
-        }
-        int count = Math.min(limit, tokens.length / window);
-        if (count == 0) {
-            throw new IllegalArgumentException("The text has only " + tokens.length
-                    + " tokens, less than one window of " + window + "; use a longer text or a smaller --window");
-        }
-        int[][] windows = new int[count][];
-        for (int i = 0; i < count; i++) {
-            windows[i] = Arrays.copyOfRange(tokens, i * window, (i + 1) * window);
-        }
-        double sum = 0;
+        ScoredWindows windows = ScoredWindows.of(model, tokens, window, limit);
         try (Scope states = model.scope()) {
-            List<int[][]> batches = CalibrationSet.batches(windows);
-            List<Tensor> hidden = run(states, batches);
-            try (LanguageModel.Output output = model.output()) { // not sooner: it can be larger than a block
-                for (int b = 0; b < batches.size(); b++) {
-                    sum += Arrays.stream(output.logLikelihoods(hidden.get(b), batches.get(b)))
-                            .sum();
-                }
-            }
+            return windows.score(model, run(states, windows.batches()));
         }
-        long scored = (long) count * (window - 1);
-        double nll = -sum / scored;
-        return new Perplexity(Math.exp(nll), nll, count, window, scored);
     }
 
     /**
@@ -110,12 +86,18 @@ public final class Evaluator {
             }
         }
         int blocks = model.architecture().layers();
-        for (int layer = 0; layer < blocks; layer++) {
-            try (Scope scope = model.scope()) {
-                DecoderBlock block = model.block(scope, layer);
-                hidden.replaceAll(x -> block.forward(states, x));
+        try (BlockReader reader = model.blocks()) {
+            for (int layer = 0; layer < blocks; layer++) {
+                try (Scope scope = model.scope()) {
+                    DecoderBlock block;
+                    try (BlockReader.Block stored = reader.take()) {
+                        block = model.block(scope, stored);
+                    }
+                    reader.readAhead();
+                    hidden.replaceAll(x -> block.forward(states, x));
+                }
+                progress.update(layer + 1, blocks);
             }
-            progress.update(layer + 1, blocks);
         }
         return hidden;
     }

@@ -4,17 +4,17 @@ import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.format.QuantizedLinear;
 import io.gptq4j.model.Architecture.Linear;
-import io.gptq4j.model.DecoderBlock;
+import io.gptq4j.model.BlockReader;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.ModuleGroup;
-import io.gptq4j.model.Stage;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
-import io.gptq4j.tensor.Tensor;
+import io.gptq4j.tensor.TensorStore;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Quantizes a model block by block, the calibration windows flowing through what is already quantized.
@@ -31,26 +31,80 @@ import java.util.function.Consumer;
  * on the quantized groups before it ("true sequential"). The reference programs run the whole block once per group and
  * once more.
  *
- * <p>Memory: two tensors per window (residual stream and current input), one block's weights, and the group's Hessian
- * with its factor.
+ * <p>While a block is computed, the next one is read, and the modules before are packed and written, each on a thread of
+ * its own. Several devices share the windows, whose Hessians are summed, and the modules of a group.
+ *
+ * <p>Memory: one or two tensors per window (the residual stream, and what the attention or the activation gave) within a
+ * budget, beyond that in a scratch file; one block's weights, the bytes of the next one, and a group's Hessian with its
+ * factor. Not thread-safe.
  */
 public final class GptqQuantizer {
-    private final LanguageModel model;
+    /** Tokens that go through a stage together: enough to fill a CPU's cores, or a GPU. */
+    private static final int CPU_TOKENS = 2048;
+
+    private static final int GPU_TOKENS = 16_384;
+
+    private final List<LanguageModel> models;
     private final QuantizationPlan plan;
+    private final TensorStore.Budget budget;
+    private final @Nullable BlockObserver observer;
+
+    private GptqQuantizer(Builder builder) {
+        this.models = List.copyOf(builder.models);
+        this.plan = builder.plan;
+        this.budget = builder.budget;
+        this.observer = builder.observer;
+    }
 
     /** A run of {@code plan} over a float model. */
-    public GptqQuantizer(LanguageModel model, QuantizationPlan plan) {
-        if (model.weights().isQuantized()) {
-            throw new IllegalArgumentException(
-                    "The model is quantized already; quantize the float checkpoint it came from");
+    public static Builder builder(LanguageModel model, QuantizationPlan plan) {
+        return new Builder(model, plan);
+    }
+
+    /** Settings of a run. */
+    public static final class Builder {
+        private final List<LanguageModel> models = new ArrayList<>();
+        private final QuantizationPlan plan;
+        private TensorStore.Budget budget =
+                new TensorStore.Budget(0, Long.MAX_VALUE, Path.of(System.getProperty("java.io.tmpdir")));
+        private @Nullable BlockObserver observer;
+
+        private Builder(LanguageModel model, QuantizationPlan plan) {
+            if (model.weights().isQuantized()) {
+                throw new IllegalArgumentException(
+                        "The model is quantized already; quantize the float checkpoint it came from");
+            }
+            models.add(model);
+            this.plan = plan;
         }
-        this.model = model;
-        this.plan = plan;
+
+        /** The same checkpoint on another device, to share the work with; in the type of the first one. */
+        public Builder alsoOn(LanguageModel model) {
+            models.add(model);
+            return this;
+        }
+
+        /** Where hidden states may be kept; unlimited host memory unless it is said. */
+        public Builder budget(TensorStore.Budget budget) {
+            this.budget = budget;
+            return this;
+        }
+
+        /** Who sees the blocks; called on the thread that runs. */
+        public Builder observer(BlockObserver observer) {
+            this.observer = observer;
+            return this;
+        }
+
+        /** The run. */
+        public GptqQuantizer build() {
+            return new GptqQuantizer(this);
+        }
     }
 
     /** Takes the finished modules. */
     public interface Sink {
-        /** Stores one module; called once for each, block by block. */
+        /** Stores one module; called once for each, block by block, on one thread, which is not the one that runs. */
         void accept(QuantizedLinear module) throws IOException;
     }
 
@@ -62,99 +116,124 @@ public final class GptqQuantizer {
      */
     public List<ModuleReport> run(CalibrationSet calibration, Sink sink, QuantizationListener listener)
             throws IOException {
+        LanguageModel model = models.get(0);
         model.requireWindow(calibration.seqlen());
-        model.checkOutsideBlocks();
+        model.checkHead();
         List<ModuleReport> reports = new ArrayList<>();
         int blocks = plan.architecture().layers();
-        try (Scope states = model.scope()) {
-            List<Tensor> hidden = embed(states, calibration);
+        List<int[][]> batches =
+                CalibrationSet.batches(calibration.windows(), model.isOnGpu() ? GPU_TOKENS : CPU_TOKENS);
+        try (Lanes lanes = new Lanes(models, batches, budget);
+                BlockReader reader = model.blocks();
+                BackgroundSink writer = new BackgroundSink(sink)) {
+            lanes.forEach(lane -> lane.embed(lane == lanes.first() ? observer : null));
             for (int layer = 0; layer < blocks; layer++) {
                 listener.blockStarted(layer, blocks);
-                try (Scope scope = model.scope()) {
-                    DecoderBlock block = model.block(scope, layer);
-                    List<DecoderBlock.State> at = new ArrayList<>();
-                    for (ModuleGroup group : plan.groups()) {
-                        for (int w = 0; w < hidden.size(); w++) {
-                            if (group.stage() == Stage.ATTENTION_IN) {
-                                at.add(block.begin(states, hidden.get(w)));
-                            } else {
-                                at.set(w, block.advance(states, group.stage(), at.get(w)));
-                            }
-                        }
-                        quantize(scope, block, layer, group, at, sink, report -> {
-                            reports.add(report);
-                            listener.moduleQuantized(report);
-                        });
-                    }
-                    for (int w = 0; w < hidden.size(); w++) {
-                        hidden.set(w, block.finish(states, at.get(w)));
+                try (BlockReader.Block stored = reader.take()) {
+                    lanes.forEach(lane -> lane.load(stored));
+                }
+                reader.readAhead();
+                if (observer != null) {
+                    observer.loaded(lanes.first().block());
+                }
+                for (ModuleGroup group : plan.groups()) {
+                    for (ModuleReport report : quantize(lanes, layer, group, writer)) {
+                        reports.add(report);
+                        listener.moduleQuantized(report);
                     }
                 }
+                if (observer != null) {
+                    observer.quantized(lanes.first().block());
+                }
+                lanes.forEach(lane -> lane.finish());
                 listener.blockFinished(layer, blocks);
             }
+            writer.await();
         }
         return reports;
     }
 
-    private List<Tensor> embed(Scope states, CalibrationSet calibration) throws IOException {
-        List<Tensor> hidden = new ArrayList<>();
-        try (LanguageModel.Embedder embedder = model.embedder()) {
-            for (int[][] batch : calibration.batches()) {
-                hidden.add(embedder.embed(states, batch)); // [B, T, C]
-            }
-        }
-        return hidden;
-    }
-
-    private void quantize(
-            Scope scope,
-            DecoderBlock block,
-            int layer,
-            ModuleGroup group,
-            List<DecoderBlock.State> at,
-            Sink sink,
-            Consumer<ModuleReport> report)
-            throws IOException {
-        if (group.modules().isEmpty()) {
-            return;
-        }
+    private List<ModuleReport> quantize(Lanes lanes, int layer, ModuleGroup group, Sink sink) throws IOException {
         long start = System.nanoTime();
-        int outputs = group.modules().stream().mapToInt(Linear::out).sum();
-        List<GptqSolver.Module> modules = group.modules().stream()
-                .map(module -> new GptqSolver.Module(block.path(module), block.weight(module)))
-                .toList();
-        try (Scope work = scope.child()) {
-            Hessian hessian = new Hessian(work, group.modules().get(0).in());
-            for (DecoderBlock.State state : at) {
-                hessian.add(state.x());
+        Lane first = lanes.first();
+        GptqSolver solver = new GptqSolver(plan.options());
+        List<Scope> works = new ArrayList<>(); // of each lane
+        try {
+            for (int i = 0; i < lanes.size(); i++) {
+                works.add(lanes.lane(i).scope().child());
             }
-            GptqSolver solver = new GptqSolver(plan.options());
-            GptqSolver.Factored factored;
-            try {
-                factored = solver.factor(work, hessian);
-            } catch (ArithmeticException e) {
-                throw new CheckpointException(
-                        "Block " + layer + ", " + modules.get(0).name() + ": " + e.getMessage() + " in " + model.type()
-                                + (model.type() == FloatType.FLOAT32
-                                        ? "; weights before it are out of range, so check the checkpoint"
-                                        : "; try --dtype float32"),
-                        e);
+            List<Hessian> parts = lanes.each((lane, index) -> lane.advance(works.get(index), group));
+            if (group.modules().isEmpty()) {
+                return List.of();
             }
-            GptqSolver.Solution solution = solver.solve(scope, factored, modules, model.type());
+            Hessian hessian = parts.get(0);
+            parts.subList(1, parts.size()).forEach(hessian::add);
+            GptqSolver.Factored factored = factor(solver, works.get(0), hessian, first, layer, group);
+
+            List<GptqSolver.Solution> solutions = lanes.each((lane, index) -> {
+                List<GptqSolver.Module> share = share(group, index, lanes.size()).stream()
+                        .map(module -> new GptqSolver.Module(
+                                lane.block().path(module), lane.block().weight(module)))
+                        .toList();
+                return share.isEmpty()
+                        ? new GptqSolver.Solution(List.of(), 0)
+                        : solver.solve(
+                                lane.scope(),
+                                index == 0 ? factored : factored.copyTo(works.get(index)),
+                                share,
+                                lane.model().type());
+            });
             double seconds = (System.nanoTime() - start) / 1e9;
-            for (int i = 0; i < modules.size(); i++) {
-                GptqSolver.Solved solved = solution.modules().get(i);
+            double loss =
+                    solutions.stream().mapToDouble(GptqSolver.Solution::loss).sum();
+            int outputs = group.modules().stream().mapToInt(Linear::out).sum();
+            List<ModuleReport> reports = new ArrayList<>();
+            for (int m = 0; m < group.modules().size(); m++) {
+                Linear module = group.modules().get(m);
+                GptqSolver.Solved solved =
+                        solutions.get(m % lanes.size()).modules().get(m / lanes.size());
                 sink.accept(solved.linear());
-                block.replaceWeight(group.modules().get(i), solved.weight());
-                report.accept(new ModuleReport(
+                lanes.forEach(lane ->
+                        lane.block().replaceWeight(module, solved.weight().copyTo(lane.scope())));
+                solved.weight().close();
+                reports.add(new ModuleReport(
                         layer,
-                        modules.get(i).name(),
-                        solution.loss() / outputs,
+                        solved.linear().name(),
+                        loss / outputs,
                         factored.dampPercent(),
                         factored.dead().length,
                         hessian.tokens(),
                         seconds));
             }
+            return reports;
+        } finally {
+            works.forEach(Scope::close);
+        }
+    }
+
+    /** The modules that one of several lanes solves: every count-th one. */
+    private static List<Linear> share(ModuleGroup group, int index, int count) {
+        List<Linear> share = new ArrayList<>();
+        for (int m = index; m < group.modules().size(); m += count) {
+            share.add(group.modules().get(m));
+        }
+        return share;
+    }
+
+    private static GptqSolver.Factored factor(
+            GptqSolver solver, Scope work, Hessian hessian, Lane lane, int layer, ModuleGroup group)
+            throws CheckpointException {
+        try {
+            return solver.factor(work, hessian);
+        } catch (ArithmeticException e) {
+            FloatType type = lane.model().type();
+            throw new CheckpointException(
+                    "Block " + layer + ", " + lane.block().path(group.modules().get(0)) + ": " + e.getMessage() + " in "
+                            + type
+                            + (type == FloatType.FLOAT32
+                                    ? "; weights before it are out of range, so check the checkpoint"
+                                    : "; try --dtype float32"),
+                    e);
         }
     }
 }

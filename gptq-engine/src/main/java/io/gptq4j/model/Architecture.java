@@ -180,6 +180,13 @@ public record Architecture(
         for (int layer = 0; layer < layers; layer++) {
             shapes.putAll(blockTensors(layer));
         }
+        shapes.putAll(headTensors());
+        return shapes;
+    }
+
+    /** The tensors that come after the last block, with their shapes. A tied head is left out. */
+    public Map<String, List<Long>> headTensors() {
+        Map<String, List<Long>> shapes = new LinkedHashMap<>();
         head.norm().ifPresent(norm -> put(shapes, norm, Function.identity()));
         head.projection().ifPresent(linear -> put(shapes, linear, Function.identity()));
         if (!head.tied()) {

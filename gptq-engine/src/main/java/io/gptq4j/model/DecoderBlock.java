@@ -14,6 +14,8 @@ import java.io.IOException;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One decoder block, computed stage by stage so that the input of every module group can be seen, and the weights of
@@ -34,36 +36,31 @@ public final class DecoderBlock {
         this.positions = positions;
     }
 
-    /** Reads a block's weights; {@code scope} owns them. */
+    /** Converts a block's weights; {@code scope} owns them. */
     static DecoderBlock load(
             Scope scope,
             Architecture architecture,
             int layer,
-            ModelWeights weights,
+            BlockReader.Block stored,
             PositionTables positions,
             FloatType type)
             throws IOException {
         DecoderBlock block = new DecoderBlock(architecture, layer, positions);
         int prefix = architecture.inBlock(layer, "").length();
-        for (String name : architecture.blockTensors(layer).keySet()) {
-            block.weights.put(name.substring(prefix), weights.load(scope, name, type));
+        for (Map.Entry<String, ModelWeights.Stored> tensor : stored.tensors().entrySet()) {
+            block.weights.put(
+                    tensor.getKey().substring(prefix), tensor.getValue().load(scope, type));
         }
         return block;
     }
 
     /**
-     * What is kept of some windows between two stages.
+     * What is kept of some windows between two stages: no more than it takes to compute the stage's input.
      *
      * @param residual the residual stream, [B, T, C]
-     * @param x the input of the stage's modules, [B, T, in]; may be the residual itself
+     * @param carried what the attention or the activation gave, [B, T, in], until its output module has been applied
      */
-    public record State(Tensor residual, Tensor x) {
-        private void closeInput() {
-            if (x != residual) {
-                x.close();
-            }
-        }
-    }
+    public record State(Tensor residual, @Nullable Tensor carried) {}
 
     /** The weight [out, in] of a module, for the solver. */
     public Tensor weight(Linear module) {
@@ -85,7 +82,16 @@ public final class DecoderBlock {
 
     /** From the block's input [B, T, C] to the first stage. */
     public State begin(Scope scope, Tensor hidden) {
-        return normalised(scope, hidden, architecture.attentionNorm());
+        return new State(atStart(scope, hidden, architecture.attentionNorm()), null);
+    }
+
+    /** The input [B, T, in] that the modules of {@code stage} read; belongs to the state, or to {@code scope}. */
+    public Tensor input(Scope scope, Stage stage, State state) {
+        if (state.carried != null) {
+            return state.carried;
+        }
+        Norm norm = stage == Stage.ATTENTION_IN ? architecture.attentionNorm() : architecture.mlpNorm();
+        return architecture.residual() == Residual.PRE_NORM ? norm(scope, state.residual, norm) : state.residual;
     }
 
     /** From the stage before {@code stage} to it. */
@@ -93,22 +99,23 @@ public final class DecoderBlock {
         return switch (stage) {
             case ATTENTION_IN -> throw new IllegalArgumentException("A block begins with begin(), not advance()");
             case ATTENTION_OUT -> {
-                Tensor attended = attention(scope, state.x);
-                state.closeInput();
-                yield new State(state.residual, attended);
+                try (Scope step = scope.child()) {
+                    Tensor x = input(step, Stage.ATTENTION_IN, state);
+                    yield new State(state.residual, attention(step, x).moveTo(scope));
+                }
             }
             case MLP_IN -> {
                 Tensor sum = addTo(scope, state, architecture.attention().output());
                 if (architecture.residual() == Residual.POST_NORM) {
-                    sum = replaced(sum, norm(scope, sum, architecture.attentionNorm()));
-                    yield new State(sum, sum);
+                    yield new State(replaced(sum, norm(scope, sum, architecture.attentionNorm())), null);
                 }
-                yield normalised(scope, sum, architecture.mlpNorm());
+                yield new State(atStart(scope, sum, architecture.mlpNorm()), null);
             }
             case MLP_OUT -> {
-                Tensor activated = mlp(scope, state.x);
-                state.closeInput();
-                yield new State(state.residual, activated);
+                try (Scope step = scope.child()) {
+                    Tensor x = input(step, Stage.MLP_IN, state);
+                    yield new State(state.residual, mlp(step, x).moveTo(scope));
+                }
             }
         };
     }
@@ -132,24 +139,20 @@ public final class DecoderBlock {
         return finish(scope, state);
     }
 
-    private State normalised(Scope scope, Tensor hidden, Norm norm) {
-        return switch (architecture.residual()) {
-            case PRE_NORM -> new State(hidden, norm(scope, hidden, norm));
-            case PRE_NORM_FROM_NORM -> {
-                Tensor x = replaced(hidden, norm(scope, hidden, norm));
-                yield new State(x, x);
-            }
-            case POST_NORM -> new State(hidden, hidden);
-        };
+    /** The residual stream where one half of the block begins. */
+    private Tensor atStart(Scope scope, Tensor hidden, Norm norm) {
+        return architecture.residual() == Residual.PRE_NORM_FROM_NORM
+                ? replaced(hidden, norm(scope, hidden, norm))
+                : hidden;
     }
 
-    /** residual + output(x), which ends both halves of a block. */
+    /** residual + output(carried), which ends both halves of a block. */
     private Tensor addTo(Scope scope, State state, Linear output) {
-        try (Tensor y = linear(scope, state.x, output)) {
-            Tensor sum = scope.call("decoder", "add", state.residual, y); // [B, T, C]
-            state.closeInput();
-            state.residual.close();
-            return sum;
+        try (Scope step = scope.child();
+                Tensor carried = Objects.requireNonNull(state.carried);
+                Tensor residual = state.residual) {
+            Tensor y = linear(step, carried, output);
+            return scope.call("decoder", "add_to", residual, y); // [B, T, C]
         }
     }
 

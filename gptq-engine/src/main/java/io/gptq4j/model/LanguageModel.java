@@ -9,9 +9,7 @@ import io.gptq4j.tensor.Torch;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.LinkedHashSet;
 import java.util.Map;
-import java.util.Set;
 
 /**
  * A checkpoint, float or GPTQ, ready to run on a device. Nothing of it stays in memory between calls but small tables:
@@ -60,6 +58,11 @@ public final class LanguageModel implements AutoCloseable {
         return type;
     }
 
+    /** Whether it computes on a GPU. */
+    public boolean isOnGpu() {
+        return scope.isGpu();
+    }
+
     /** A fresh scope on the model's device. */
     public Scope scope() {
         return scope.child();
@@ -79,16 +82,12 @@ public final class LanguageModel implements AutoCloseable {
     }
 
     /**
-     * Reads every tensor that belongs to no block once, so that damage in the head is found before hours are spent.
+     * Reads every tensor that comes after the last block once, so that damage there is found before hours are spent.
      *
      * @throws CheckpointException if one of them holds a NaN or an infinity
      */
-    public void checkOutsideBlocks() throws IOException {
-        Set<String> names = new LinkedHashSet<>(architecture.tensors().keySet());
-        for (int layer = 0; layer < architecture.layers(); layer++) {
-            names.removeAll(architecture.blockTensors(layer).keySet());
-        }
-        for (String name : names) {
+    public void checkHead() throws IOException {
+        for (String name : architecture.headTensors().keySet()) {
             weights.load(scope, name, type).close();
         }
     }
@@ -156,9 +155,14 @@ public final class LanguageModel implements AutoCloseable {
         }
     }
 
-    /** Block {@code layer}; {@code target} owns its weights. */
-    public DecoderBlock block(Scope target, int layer) throws IOException {
-        return DecoderBlock.load(target, architecture, layer, weights, positions, type);
+    /** Reads all blocks, one ahead of what is computed; to be closed. */
+    public BlockReader blocks() {
+        return new BlockReader(architecture, weights, scope);
+    }
+
+    /** A block that was read; {@code target} owns its weights. */
+    public DecoderBlock block(Scope target, BlockReader.Block stored) throws IOException {
+        return DecoderBlock.load(target, architecture, stored.layer(), stored, positions, type);
     }
 
     /** What comes after the last block; to be closed. */

@@ -3,9 +3,11 @@ package io.gptq4j.model;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.format.ArtifactReader;
+import io.gptq4j.format.QuantizedLinear;
 import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
 import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.RawTensor;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import java.io.IOException;
@@ -13,8 +15,10 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The weights of a checkpoint under their canonical names, whatever it calls them itself: a checkpoint saved from the
@@ -99,27 +103,66 @@ public final class ModelWeights {
         return artifact.isPresent();
     }
 
+    /** A tensor that was read but not converted yet; to be closed. */
+    final class Stored implements AutoCloseable {
+        private final String name;
+        private final @Nullable RawTensor raw;
+        private final @Nullable QuantizedLinear quantized;
+
+        private Stored(String name, @Nullable RawTensor raw, @Nullable QuantizedLinear quantized) {
+            this.name = name;
+            this.raw = raw;
+            this.quantized = quantized;
+        }
+
+        /**
+         * Converts it.
+         *
+         * @throws CheckpointException if it holds a NaN or an infinity
+         */
+        Tensor load(Scope scope, FloatType type) throws IOException {
+            if (quantized != null) {
+                return QuantizedWeights.dequantize(scope, quantized, type);
+            }
+            Tensor tensor = scope.decode(Objects.requireNonNull(raw), type);
+            try (Tensor count = scope.call("decoder", "count_not_finite", tensor)) {
+                long bad = count.toLongs()[0];
+                if (bad > 0) {
+                    tensor.close();
+                    throw new CheckpointException("Tensor " + name + " in " + source.location(name) + " holds " + bad
+                            + " NaN or infinite values" + (type == FloatType.FLOAT16 ? " in float16" : "")
+                            + "; the checkpoint is damaged or needs another --dtype");
+                }
+            }
+            return tensor;
+        }
+
+        @Override
+        public void close() {
+            if (raw != null) {
+                raw.close();
+            }
+        }
+    }
+
+    /** Reads one tensor into host memory. May run on another thread than what {@code scope} is used on. */
+    Stored read(Scope scope, String name) throws IOException {
+        String stored = storedNames.get(name);
+        if (stored == null) {
+            String module = name.substring(0, name.length() - ".weight".length());
+            return new Stored(name, null, artifact.orElseThrow().read(module));
+        }
+        return new Stored(stored, scope.read(source, source.tensor(stored)), null);
+    }
+
     /**
      * Loads one tensor and converts it.
      *
      * @throws CheckpointException if it holds a NaN or an infinity
      */
     public Tensor load(Scope scope, String name, FloatType type) throws IOException {
-        String stored = storedNames.get(name);
-        if (stored == null) {
-            String module = name.substring(0, name.length() - ".weight".length());
-            return QuantizedWeights.dequantize(scope, artifact.orElseThrow().read(module), type);
+        try (Stored stored = read(scope, name)) {
+            return stored.load(scope, type);
         }
-        Tensor tensor = scope.load(source, source.tensor(stored), type);
-        try (Tensor count = scope.call("decoder", "count_not_finite", tensor)) {
-            long bad = count.toLongs()[0];
-            if (bad > 0) {
-                tensor.close();
-                throw new CheckpointException("Tensor " + stored + " in " + source.location(stored) + " holds " + bad
-                        + " NaN or infinite values" + (type == FloatType.FLOAT16 ? " in float16" : "")
-                        + "; the checkpoint is damaged or needs another --dtype");
-            }
-        }
-        return tensor;
     }
 }

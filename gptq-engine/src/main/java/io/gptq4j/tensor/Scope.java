@@ -13,7 +13,6 @@ import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -32,8 +31,18 @@ public final class Scope implements AutoCloseable {
         this.manager = manager;
     }
 
+    /** Bytes moved at a time. */
+    long chunk() {
+        return torch.chunk();
+    }
+
     PtNDManager manager() {
         return manager;
+    }
+
+    /** The device in torch's words: {@code cpu} or {@code cuda:N}. */
+    String device() {
+        return torch.device();
     }
 
     /** Whether its tensors are on a GPU. */
@@ -64,7 +73,7 @@ public final class Scope implements AutoCloseable {
     /** A two-dimensional uint8 tensor with these rows, all of the same length. */
     public Tensor byteRows(byte[][] rows) {
         long columns = rows[0].length;
-        Tensor flat = fill(rows.length * columns, (offset, target) -> {
+        Tensor flat = hostBytes(rows.length * columns, (offset, target) -> {
             int row = (int) (offset / columns);
             int column = (int) (offset % columns);
             while (target.hasRemaining()) {
@@ -73,8 +82,10 @@ public final class Scope implements AutoCloseable {
                 column = 0;
             }
         });
-        try (flat) {
-            return call("decoder", "reshaped", flat, new long[] {rows.length, columns});
+        try (flat;
+                Scope step = child()) {
+            Tensor placed = isGpu() ? flat.copyTo(step) : flat;
+            return call("decoder", "reshaped", placed, new long[] {rows.length, columns});
         }
     }
 
@@ -87,9 +98,31 @@ public final class Scope implements AutoCloseable {
      * @throws IOException if the bytes cannot be read
      */
     public Tensor load(TensorSource source, TensorInfo info, FloatType type) throws IOException {
-        long[] shape = info.shape().stream().mapToLong(Long::longValue).toArray();
-        try (Tensor raw = fill(info.byteLength(), (offset, target) -> source.read(info.name(), offset, target))) {
-            return call("decoder", "decode_as", raw, torchCode(info.dtype()), type, shape);
+        try (RawTensor raw = read(source, info)) {
+            return decode(raw, type);
+        }
+    }
+
+    /**
+     * Reads the bytes of a tensor into host memory. The one method that may be called from another thread than the rest,
+     * so that a thread can read ahead; its result belongs to no scope.
+     *
+     * @param info the tensor, of a floating dtype
+     * @throws IOException if the bytes cannot be read
+     */
+    public RawTensor read(TensorSource source, TensorInfo info) throws IOException {
+        int type = torchCode(info.dtype());
+        Tensor bytes = hostBytes(info.byteLength(), (offset, target) -> source.read(info.name(), offset, target));
+        return new RawTensor(bytes, type, info.shape());
+    }
+
+    /** Converts what was {@linkplain #read read}, on the device; {@code raw} stays as it is. */
+    public Tensor decode(RawTensor raw, FloatType type) {
+        if (!isGpu()) {
+            return call("decoder", "decode_as", raw.bytes(), raw.torchCode(), type, raw.shape());
+        }
+        try (Tensor placed = raw.bytes().copyTo(this)) {
+            return call("decoder", "decode_as", placed, raw.torchCode(), type, raw.shape());
         }
     }
 
@@ -158,27 +191,24 @@ public final class Scope implements AutoCloseable {
         throw new IllegalArgumentException("A script cannot take a " + argument.getClass());
     }
 
-    /** A uint8 tensor of {@code length} bytes that {@code filler} writes piece by piece, on the scope's device. */
-    private <E extends Exception> Tensor fill(long length, Filler<E> filler) throws E {
-        PtNDArray host = allocate(() -> torch.hostManager().create(new Shape(length), DataType.UINT8))
-                .array();
+    /** A uint8 tensor of {@code length} bytes in host memory, of no scope, that {@code filler} writes piece by piece. */
+    <E extends Exception> Tensor hostBytes(long length, Filler<E> filler) throws E {
+        Tensor host = allocate(() -> torch.hostManager().create(new Shape(length), DataType.UINT8));
         boolean filled = false;
         try {
-            for (long offset = 0; offset < length; offset += torch.chunk()) {
-                long end = Math.min(length, offset + torch.chunk());
-                // A view of this part: a buffer over the whole tensor could exceed 2 GiB.
-                try (PtNDArray part = (PtNDArray) host.get(offset + ":" + end)) {
-                    filler.fill(offset, part.toByteBuffer(true).order(ByteOrder.nativeOrder()));
-                }
-            }
-            Tensor placed = allocate(() -> host.toDevice(manager.getDevice(), false));
-            filled = host.getDevice().equals(manager.getDevice()); // then toDevice gave back the array itself
-            return placed.moveTo(this);
+            host.forEachPart(torch.chunk(), filler);
+            filled = true;
+            return host;
         } finally {
             if (!filled) {
                 host.close();
             }
         }
+    }
+
+    /** Takes or gives the bytes from {@code offset} on that a buffer over a part of a tensor has room for. */
+    interface Filler<E extends Exception> {
+        void fill(long offset, ByteBuffer target) throws E;
     }
 
     private static Tensor allocate(Supplier<NDArray> allocation) {
@@ -187,10 +217,6 @@ public final class Scope implements AutoCloseable {
         } catch (EngineException e) {
             throw TorchException.of(e);
         }
-    }
-
-    private interface Filler<E extends Exception> {
-        void fill(long offset, ByteBuffer target) throws E;
     }
 
     private static int torchCode(DType dtype) {

@@ -1,7 +1,5 @@
 package io.gptq4j.tensor;
 
-import ai.djl.engine.EngineException;
-import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
 import java.nio.ByteBuffer;
@@ -40,14 +38,26 @@ public final class Tensor implements AutoCloseable {
         return this;
     }
 
-    /** A copy on the device of {@code scope}, which owns it. */
+    /** The same tensor on the device of {@code scope}, which owns it; shares memory if it is there already. */
     public Tensor copyTo(Scope scope) {
-        try {
-            NDArray copy = array.toDevice(scope.manager().getDevice(), true);
-            copy.attach(scope.manager());
-            return new Tensor((PtNDArray) copy);
-        } catch (EngineException e) {
-            throw TorchException.of(e);
+        return scope.call("decoder", "placed", this, scope.device());
+    }
+
+    /** The same tensor in host memory, belonging to no scope. */
+    Tensor toHost(Scope scope) {
+        Tensor host = scope.call("decoder", "placed", this, "cpu");
+        host.array.detach();
+        return host;
+    }
+
+    /** Bytes of a uint8 tensor of one dimension in host memory, in parts: a buffer over all could exceed 2 GiB. */
+    <E extends Exception> void forEachPart(long chunk, Scope.Filler<E> filler) throws E {
+        long length = array.size();
+        for (long offset = 0; offset < length; offset += chunk) {
+            long end = Math.min(length, offset + chunk);
+            try (PtNDArray part = (PtNDArray) array.get(offset + ":" + end)) {
+                filler.fill(offset, part.toByteBuffer(true).order(ByteOrder.nativeOrder()));
+            }
         }
     }
 

@@ -5,6 +5,9 @@ import ai.djl.engine.Engine;
 import ai.djl.engine.StandardCapabilities;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.jni.JniUtils;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.regex.Matcher;
@@ -19,6 +22,8 @@ public final class Torch implements AutoCloseable {
 
     /** Bytes moved per read when a tensor is filled; buffers over libtorch's memory cannot exceed 2 GiB. */
     private static final long CHUNK = 1L << 28;
+
+    private static final Pattern BFLOAT16_FLAG = Pattern.compile("\\b(?:avx512_bf16|amx_bf16|bf16)\\b");
 
     private final Device device;
     private final long chunk;
@@ -49,9 +54,16 @@ public final class Torch implements AutoCloseable {
         // DJL would fetch natives and report usage to a server otherwise; all network traffic here is the hub client's.
         System.setProperty("ai.djl.offline", "true");
         Engine engine = Engine.getEngine("PyTorch");
-        // The profiling executor recompiles while it runs and its CUDA fuser is fragile; our kernels need neither.
-        JniUtils.setGraphExecutorOptimize(false);
+        enterThread();
         return new Torch(resolve(engine, device), chunk);
+    }
+
+    /**
+     * Prepares the calling thread. The profiling executor recompiles while it runs and its CUDA fuser is fragile; our kernels
+     * need neither. The switch is the thread's own.
+     */
+    static void enterThread() {
+        JniUtils.setGraphExecutorOptimize(false);
     }
 
     private static Device resolve(Engine engine, String name) {
@@ -89,6 +101,22 @@ public final class Torch implements AutoCloseable {
     /** Whether the session computes on a GPU. */
     public boolean isGpu() {
         return device.isGpu();
+    }
+
+    /**
+     * Whether products of bfloat16 matrices are faster than those of float32: on GPUs, and on CPUs with instructions for
+     * them (AVX512-BF16 or AMX, and their kind on Arm), as far as the system tells.
+     */
+    public boolean hasFastBfloat16() {
+        return isGpu() || BFLOAT16_FLAG.matcher(cpuFlags()).find();
+    }
+
+    private static String cpuFlags() {
+        try {
+            return Files.readString(Path.of("/proc/cpuinfo"));
+        } catch (IOException e) {
+            return ""; // not Linux
+        }
     }
 
     /** A fresh scope on the session's device. */

@@ -245,7 +245,7 @@ class CalibrationSetTest {
         for (int w = 0; w < windows; w++) {
             all[w][0] = w;
         }
-        List<int[][]> batches = new CalibrationSet(all, "test").batches();
+        List<int[][]> batches = CalibrationSet.batches(all, 2048);
         assertThat(batches.stream().flatMap(Arrays::stream).toArray(int[][]::new))
                 .isDeepEqualTo(all);
         assertThat(batches.subList(0, batches.size() - 1)).allMatch(batch -> batch.length == size);

@@ -8,6 +8,7 @@ import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.format.QuantizedLinear;
 import io.gptq4j.model.Architecture.Linear;
+import io.gptq4j.model.BlockReader;
 import io.gptq4j.model.DecoderBlock;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.ModuleGroup;
@@ -17,6 +18,7 @@ import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.LiveTensors;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
+import io.gptq4j.tensor.TensorStore;
 import io.gptq4j.tensor.Torch;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -32,6 +34,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class GptqQuantizerTest {
     private static Torch torch;
@@ -88,16 +91,19 @@ class GptqQuantizerTest {
                 LanguageModel original = TinyModels.open(torch, originals, type);
                 Checkpoint checkpoint = Checkpoint.open(replaced.write(directory.resolve("replaced")));
                 LanguageModel model = TinyModels.open(torch, checkpoint, type);
+                BlockReader blocks = model.blocks();
+                BlockReader sources = original.blocks();
                 Scope scope = model.scope()) {
             List<Tensor> hidden = new ArrayList<>();
             try (LanguageModel.Embedder embedder = model.embedder()) {
-                for (int[][] batch : TinyModels.windows(5).batches()) {
+                for (int[][] batch :
+                        CalibrationSet.batches(TinyModels.windows(5).windows(), 2048)) {
                     hidden.add(embedder.embed(scope, batch));
                 }
             }
             for (int layer = 0; layer < 2; layer++) {
-                DecoderBlock block = model.block(scope, layer);
-                DecoderBlock source = original.block(scope, layer);
+                DecoderBlock block = TinyModels.next(model, scope, blocks);
+                DecoderBlock source = TinyModels.next(original, scope, sources);
                 List<DecoderBlock.State> at =
                         hidden.stream().map(x -> block.begin(scope, x)).toList();
                 for (ModuleGroup modules : model.architecture().moduleGroups()) {
@@ -108,7 +114,7 @@ class GptqQuantizerTest {
                     }
                     Hessian hessian =
                             new Hessian(scope, modules.modules().get(0).in());
-                    at.forEach(state -> hessian.add(state.x()));
+                    at.forEach(state -> hessian.add(block.input(scope, modules.stage(), state)));
                     assertThat(hessian.tokens()).isEqualTo(90 * 24);
                     GptqSolver solver = new GptqSolver(options);
                     GptqSolver.Factored factored = solver.factor(scope, hessian);
@@ -173,30 +179,29 @@ class GptqQuantizerTest {
     @Test
     void handsModulesOverInTheOrderOfTheSolvesAndTellsTheListener() throws Exception {
         List<String> heard = new ArrayList<>();
+        List<String> sunk = new ArrayList<>(); // by a thread of its own, but complete at the end
         List<ModuleReport> reports;
         try (Checkpoint checkpoint = Checkpoint.open(TinyModels.write(directory, TinyModels.config("llama"), 2));
                 LanguageModel model = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
             GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
-            reports = new GptqQuantizer(model, QuantizationPlan.of(model.architecture(), options))
-                    .run(
-                            TinyModels.windows(5),
-                            linear -> heard.add("sink " + linear.name()),
-                            new QuantizationListener() {
-                                @Override
-                                public void blockStarted(int block, int blocks) {
-                                    heard.add("started " + block + " of " + blocks);
-                                }
+            reports = GptqQuantizer.builder(model, QuantizationPlan.of(model.architecture(), options))
+                    .build()
+                    .run(TinyModels.windows(5), linear -> sunk.add(linear.name()), new QuantizationListener() {
+                        @Override
+                        public void blockStarted(int block, int blocks) {
+                            heard.add("started " + block + " of " + blocks);
+                        }
 
-                                @Override
-                                public void moduleQuantized(ModuleReport report) {
-                                    heard.add("heard " + report.module());
-                                }
+                        @Override
+                        public void moduleQuantized(ModuleReport report) {
+                            heard.add("heard " + report.module());
+                        }
 
-                                @Override
-                                public void blockFinished(int block, int blocks) {
-                                    heard.add("finished " + block + " of " + blocks);
-                                }
-                            });
+                        @Override
+                        public void blockFinished(int block, int blocks) {
+                            heard.add("finished " + block + " of " + blocks);
+                        }
+                    });
         }
         List<String> expected = new ArrayList<>();
         List<String> modules = new ArrayList<>();
@@ -212,12 +217,12 @@ class GptqQuantizerTest {
                     "mlp.down_proj")) {
                 String path = "model.layers." + block + "." + module;
                 modules.add(path);
-                expected.add("sink " + path);
                 expected.add("heard " + path);
             }
             expected.add("finished " + block + " of 2");
         }
         assertThat(heard).isEqualTo(expected);
+        assertThat(sunk).isEqualTo(modules);
         assertThat(reports).extracting(ModuleReport::module).isEqualTo(modules);
         assertThat(reports).allSatisfy(report -> {
             assertThat(report.tokens()).isEqualTo(90 * 24);
@@ -235,10 +240,56 @@ class GptqQuantizerTest {
         Path model = TinyModels.write(directory, TinyModels.config("opt"), 3);
         List<QuantizedLinear> first = TinyModels.quantize(torch, model, options, FloatType.FLOAT32);
         List<QuantizedLinear> second = TinyModels.quantize(torch, model, options, FloatType.FLOAT32);
-        assertThat(second).hasSameSizeAs(first);
-        for (int i = 0; i < first.size(); i++) {
-            assertThat(second.get(i).codes()).isDeepEqualTo(first.get(i).codes());
-            assertThat(second.get(i).scales()).isDeepEqualTo(first.get(i).scales());
+        assertSameCodes(second, first);
+    }
+
+    @ParameterizedTest(name = "{0} bytes of memory for hidden states, seed 12")
+    @ValueSource(longs = {0, 500_000})
+    void givesTheSameCodesWhereverHiddenStatesAreKept(long memory) throws Exception {
+        GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
+        Path model = TinyModels.write(directory.resolve("model"), TinyModels.config("llama"), 12);
+        List<QuantizedLinear> expected = TinyModels.quantize(torch, model, options, FloatType.BFLOAT16);
+        List<QuantizedLinear> modules = new ArrayList<>();
+        try (Checkpoint checkpoint = Checkpoint.open(model);
+                LanguageModel language = TinyModels.open(torch, checkpoint, FloatType.BFLOAT16)) {
+            GptqQuantizer.builder(language, QuantizationPlan.of(language.architecture(), options))
+                    .budget(new TensorStore.Budget(0, memory, directory))
+                    .build()
+                    .run(TinyModels.windows(5), modules::add, QuantizationListener.SILENT);
+        }
+        assertSameCodes(modules, expected);
+    }
+
+    @ParameterizedTest(name = "{0} devices, {1}, {2}, seed 13")
+    @CsvSource({"2, llama, FLOAT32", "3, llama, BFLOAT16", "2, bloom, FLOAT32", "4, opt, FLOAT32"})
+    void severalDevicesGiveWhatOneGives(int devices, String family, FloatType type) throws Exception {
+        GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
+        Path model = TinyModels.write(directory.resolve("model"), TinyModels.config(family), 13);
+        List<QuantizedLinear> expected = TinyModels.quantize(torch, model, options, type);
+        List<QuantizedLinear> modules = new ArrayList<>();
+        List<Torch> others = new ArrayList<>();
+        try (Checkpoint checkpoint = Checkpoint.open(model);
+                LanguageModel language = TinyModels.open(torch, checkpoint, type)) {
+            GptqQuantizer.Builder run =
+                    GptqQuantizer.builder(language, QuantizationPlan.of(language.architecture(), options));
+            for (int i = 1; i < devices; i++) {
+                others.add(Torch.open("cpu"));
+                run.alsoOn(TinyModels.open(others.get(i - 1), checkpoint, type));
+            }
+            run.build().run(TinyModels.windows(5), modules::add, QuantizationListener.SILENT);
+            others.forEach(Torch::close);
+        }
+        assertThat(modules).hasSameSizeAs(expected);
+        for (int i = 0; i < expected.size(); i++) {
+            assertSame(modules.get(i), expected.get(i)); // Hessians are summed in another order
+        }
+    }
+
+    private static void assertSameCodes(List<QuantizedLinear> modules, List<QuantizedLinear> expected) {
+        assertThat(modules).hasSameSizeAs(expected);
+        for (int i = 0; i < expected.size(); i++) {
+            assertThat(modules.get(i).codes()).isDeepEqualTo(expected.get(i).codes());
+            assertThat(modules.get(i).scales()).isDeepEqualTo(expected.get(i).scales());
         }
     }
 
@@ -261,7 +312,9 @@ class GptqQuantizerTest {
         try (Checkpoint checkpoint = Checkpoint.open(TinyModels.write(directory, TinyModels.config("bloom"), 5));
                 LanguageModel model = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
             GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
-            List<ModuleReport> reports = new GptqQuantizer(model, QuantizationPlan.of(model.architecture(), options))
+            List<ModuleReport> reports = GptqQuantizer.builder(
+                            model, QuantizationPlan.of(model.architecture(), options))
+                    .build()
                     .run(one, linear -> {}, QuantizationListener.SILENT);
             assertThat(reports).hasSize(8).allMatch(report -> report.tokens() == 5 && Double.isFinite(report.loss()));
         }
@@ -308,15 +361,17 @@ class GptqQuantizerTest {
                         TinyModels.write(directory, TinyModels.config("llama", "num_hidden_layers", 4), 8));
                 LanguageModel model = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
             GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
-            new GptqQuantizer(model, QuantizationPlan.of(model.architecture(), options))
+            GptqQuantizer.builder(model, QuantizationPlan.of(model.architecture(), options))
+                    .build()
                     .run(TinyModels.windows(5), linear -> {}, new QuantizationListener() {
                         @Override
                         public void blockFinished(int block, int blocks) {
                             held.add(LiveTensors.count(torch));
                         }
                     });
-            // Two batches of hidden states, and the rotary tables that the model keeps.
-            assertThat(held).containsExactly(4, 4, 4, 4);
+            // Two batches of hidden states, the rotary tables that the model keeps, and up to nine tensors read ahead.
+            assertThat(held.subList(0, 3)).allMatch(count -> count >= 4 && count <= 13);
+            assertThat(held.get(3)).isEqualTo(4);
             assertThat(LiveTensors.count(torch)).isEqualTo(2);
         }
         assertThat(LiveTensors.count(torch)).isZero();
@@ -327,7 +382,8 @@ class GptqQuantizerTest {
         try (Checkpoint checkpoint = Checkpoint.open(TinyModels.write(directory, TinyModels.config("opt"), 9));
                 LanguageModel model = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
             GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
-            GptqQuantizer quantizer = new GptqQuantizer(model, QuantizationPlan.of(model.architecture(), options));
+            GptqQuantizer quantizer = GptqQuantizer.builder(model, QuantizationPlan.of(model.architecture(), options))
+                    .build();
             assertThatThrownBy(() -> quantizer.run(
                             TinyModels.windows(5),
                             linear -> {
@@ -360,8 +416,9 @@ class GptqQuantizerTest {
                 LanguageModel model = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
             QuantizationPlan plan =
                     QuantizationPlan.of(model.architecture(), TinyModels.options(4, 32, true, true, true, 128));
-            assertThatThrownBy(() ->
-                            new GptqQuantizer(model, plan).run(windows, linear -> {}, QuantizationListener.SILENT))
+            assertThatThrownBy(() -> GptqQuantizer.builder(model, plan)
+                            .build()
+                            .run(windows, linear -> {}, QuantizationListener.SILENT))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("A window of 65 tokens does not fit this model: it takes 2 to 64");
         }

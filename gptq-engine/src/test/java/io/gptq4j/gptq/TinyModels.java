@@ -3,10 +3,13 @@ package io.gptq4j.gptq;
 import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.format.QuantizedLinear;
+import io.gptq4j.model.BlockReader;
+import io.gptq4j.model.DecoderBlock;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.TinyCheckpoint;
 import io.gptq4j.model.families.ModelFamilies;
 import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Torch;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -16,10 +19,10 @@ import java.util.Map;
 import java.util.Random;
 
 /** Models of two blocks, small enough to be quantized in a moment; all inputs are 96, 192 or 384 wide. */
-final class TinyModels {
+public final class TinyModels {
     private TinyModels() {}
 
-    static Map<String, Object> config(String family, Object... changes) {
+    public static Map<String, Object> config(String family, Object... changes) {
         Map<String, Object> config = new LinkedHashMap<>();
         config.put("model_type", family);
         config.put("hidden_size", 96);
@@ -40,7 +43,7 @@ final class TinyModels {
     }
 
     /** Seeded random windows: 90 of 24 tokens, which fill one batch and part of another. */
-    static CalibrationSet windows(long seed) {
+    public static CalibrationSet windows(long seed) {
         Random random = new Random(seed);
         int[][] windows = new int[90][24];
         for (int[] window : windows) {
@@ -51,7 +54,8 @@ final class TinyModels {
         return new CalibrationSet(windows, "seed " + seed);
     }
 
-    static GptqOptions options(int bits, int group, boolean sym, boolean actOrder, boolean fixed, int blocksize) {
+    public static GptqOptions options(
+            int bits, int group, boolean sym, boolean actOrder, boolean fixed, int blocksize) {
         return new GptqOptions(bits, group, sym, actOrder, fixed, 0.01, 0, blocksize, false);
     }
 
@@ -61,17 +65,26 @@ final class TinyModels {
         List<QuantizedLinear> modules = new ArrayList<>();
         try (Checkpoint checkpoint = Checkpoint.open(directory);
                 LanguageModel model = open(torch, checkpoint, type)) {
-            new GptqQuantizer(model, QuantizationPlan.of(model.architecture(), options))
+            GptqQuantizer.builder(model, QuantizationPlan.of(model.architecture(), options))
+                    .build()
                     .run(windows(5), modules::add, QuantizationListener.SILENT);
         }
         return modules;
     }
 
-    static LanguageModel open(Torch torch, Checkpoint checkpoint, FloatType type) throws Exception {
+    /** The next block of a model, its weights owned by {@code scope}. */
+    static DecoderBlock next(LanguageModel model, Scope scope, BlockReader reader) throws Exception {
+        try (BlockReader.Block stored = reader.take()) {
+            reader.readAhead();
+            return model.block(scope, stored);
+        }
+    }
+
+    public static LanguageModel open(Torch torch, Checkpoint checkpoint, FloatType type) throws Exception {
         return LanguageModel.open(torch, checkpoint, ModelFamilies.architecture(checkpoint.config()), type);
     }
 
-    static Path write(Path directory, Map<String, Object> config, long seed) throws Exception {
+    public static Path write(Path directory, Map<String, Object> config, long seed) throws Exception {
         return TinyCheckpoint.of(config, seed).write(directory);
     }
 }

@@ -15,6 +15,7 @@ import io.gptq4j.hub.repo.RepoRefs;
 import io.gptq4j.hub.repo.RepoType;
 import io.gptq4j.hub.repo.Revision;
 import io.gptq4j.hub.repo.SearchQuery;
+import io.gptq4j.hub.transfer.CommitOperation;
 import io.gptq4j.hub.transfer.CommitRequest;
 import io.gptq4j.hub.transfer.CommitResult;
 import io.gptq4j.hub.transfer.Snapshot;
@@ -38,11 +39,13 @@ import org.jspecify.annotations.Nullable;
 public final class HubClient implements Closeable {
     private final HubHttp http;
     private final HubApi api;
+    private final Tuning tuning;
     private final Downloads downloads;
     private final Uploads uploads;
 
     private HubClient(HubHttp http, Tuning tuning, TransferListener listener) {
         this.http = http;
+        this.tuning = tuning;
         api = new HubApi(http);
         downloads = new Downloads(http, api, tuning, listener);
         uploads = new Uploads(http, api, this::file, listener);
@@ -226,7 +229,7 @@ public final class HubClient implements Closeable {
      * together.
      */
     public RemoteFile open(Repo repo, Revision revision, String path) throws IOException {
-        return new RemoteFile(http.retry(), downloads.content(repo, revision, path));
+        return new RemoteFile(http, downloads.content(repo, revision, path), tuning);
     }
 
     /**
@@ -239,6 +242,29 @@ public final class HubClient implements Closeable {
      */
     public void validateCard(RepoType type, Path readme) throws IOException {
         uploads.validateCard(type, readme);
+    }
+
+    /**
+     * The same for a card that is not on the disk.
+     *
+     * @param name what messages call it
+     * @param text the whole text of the README.md to be
+     */
+    public void validateCard(RepoType type, String name, String text) throws IOException {
+        uploads.validateCard(type, name, text);
+    }
+
+    /**
+     * Uploads the large files that a commit to come adds, so that they can be deleted here while others of that commit are
+     * still being made. Content that the Hub has is not sent, and an upload that was broken off goes on where it stopped. The
+     * repository must exist; nothing of it changes.
+     *
+     * @return the same request with {@link CommitOperation.Staged} in place of the files that are on the Hub now. A file whose
+     *     content travels with the commit, or that the Hub is going to leave out, is still an {@link CommitOperation.Add}, and
+     *     so has to stay
+     */
+    public CommitRequest stage(CommitRequest request) throws IOException {
+        return uploads.stage(request);
     }
 
     /**

@@ -12,6 +12,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.gptq4j.hub.error.HubException;
 import io.gptq4j.hub.error.HubNetworkException;
+import io.gptq4j.hub.internal.download.Tuning;
 import io.gptq4j.hub.repo.Revision;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -21,6 +22,9 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import mockwebserver3.MockResponse;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -113,12 +117,76 @@ class RemoteFileTest {
     }
 
     @Test
-    void aLargeReadIsOneRequestUpToEightMebibytes() throws IOException {
+    void aLargeReadFetchesWhatItNeedsAndNothingElse() throws IOException {
+        try (RemoteFile file = open()) {
+            file.position(1_000_003);
+            read(file, 2_000_000);
+            read(file, 10);
+            file.position(6_000_000);
+            ByteBuffer direct = ByteBuffer.allocateDirect(1_500_000).position(100_000);
+            assertThat(file.read(direct)).isEqualTo(1_400_000);
+            byte[] found = new byte[1_400_000];
+            direct.get(100_000, found);
+            assertThat(found).isEqualTo(Arrays.copyOfRange(CONTENT, 6_000_000, 7_400_000));
+        }
+        assertThat(hub.ranges())
+                .containsExactly("bytes=1000003-3000002", "bytes=3000003-3065538", "bytes=6000000-7399999");
+    }
+
+    @Test
+    void aVeryLargeReadComesInPiecesOverSeveralConnections() throws IOException {
+        desk.tuning(new Tuning(64L << 20, 4L << 20, 3, 64_000_000, Duration.ofSeconds(1)));
+        CountDownLatch together = new CountDownLatch(2);
+        hub.on(STORE, request -> {
+            together.countDown();
+            try { // the first two answers wait for each other
+                assertThat(together.await(30, TimeUnit.SECONDS)).isTrue();
+            } catch (InterruptedException e) {
+                throw new AssertionError(e);
+            }
+            return ranged(request, CONTENT);
+        });
         try (RemoteFile file = open()) {
             read(file, CONTENT.length);
             assertThat(file.read(ByteBuffer.allocate(1))).isEqualTo(-1);
         }
-        assertThat(hub.ranges()).containsExactly("bytes=0-8388607", "bytes=8388608-");
+        assertThat(hub.ranges())
+                .containsExactlyInAnyOrder("bytes=0-4194303", "bytes=4194304-8388607", "bytes=8388608-");
+    }
+
+    @Test
+    void aBrokenPieceIsAskedForItsRestAndProgressFillsTheBudget() throws IOException {
+        // More often than a line without progress is tried.
+        hub.on(STORE, request -> {
+            MockResponse whole = ranged(request, CONTENT);
+            return whole.getBody() != null && whole.getBody().getContentLength() > 200_000
+                    ? cut(whole, 200_000)
+                    : whole;
+        });
+        try (RemoteFile file = open()) {
+            read(file, 1_500_000);
+        }
+        assertThat(desk.waits()).hasSize(7).containsOnly(Duration.ofSeconds(1));
+        assertThat(hub.ranges())
+                .startsWith("bytes=0-1499999", "bytes=200000-1499999")
+                .endsWith("bytes=1400000-1499999")
+                .hasSize(8);
+    }
+
+    @Test
+    void onePieceThatFailsForGoodEndsTheRead() throws IOException {
+        desk.tuning(new Tuning(64L << 20, 1L << 20, 2, 64_000_000, Duration.ofSeconds(1)));
+        hub.on(
+                STORE,
+                request -> "bytes=3145728-4194303".equals(request.getHeaders().get("Range"))
+                        ? status(500).build()
+                        : ranged(request, CONTENT));
+        try (RemoteFile file = open()) {
+            assertThatThrownBy(() -> file.read(ByteBuffer.allocate(CONTENT.length)))
+                    .isInstanceOf(HubException.class)
+                    .hasMessageContaining("Cannot read 'm.bin' of model 'acme/m'");
+            assertThat(file.position()).isZero();
+        }
     }
 
     @Test
@@ -151,7 +219,7 @@ class RemoteFileTest {
 
     @Test
     void aConnectionThatBreaksAlwaysIsGivenUp() throws IOException {
-        hub.on(STORE, request -> cut(ranged(request, CONTENT), 100));
+        hub.on(STORE, request -> cut(ranged(request, CONTENT), 0));
         try (RemoteFile file = open()) {
             assertThatThrownBy(() -> file.read(ByteBuffer.allocate(1000)))
                     .isInstanceOf(HubNetworkException.class)

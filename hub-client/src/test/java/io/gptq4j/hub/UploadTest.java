@@ -418,4 +418,59 @@ class UploadTest {
                 .isInstanceOf(EntryNotFoundException.class)
                 .hasMessageContaining("Cannot copy 'nope' of model 'acme/m' at revision 'main'");
     }
+
+    @Test
+    void whatIsStagedIsUploadedOnceAndNamedByTheCommit() throws IOException {
+        HubClient client = desk.client();
+        CommitRequest request = CommitRequest.of(REPO, List.of(add("m.bin", "x".repeat(1000))), "it");
+        CommitRequest staged = client.stage(request);
+        assertThat(staged)
+                .isEqualTo(request.changing(List.of(new CommitOperation.Staged("m.bin", LARGE_SHA256, 1000))));
+        assertThat(hub.calls()).containsExactly(PREUPLOAD, BATCH, "PUT /s3/" + LARGE_SHA256 + "?Signature=1");
+
+        Files.delete(home.resolve("up/m.bin"));
+        hub.on("POST /api/models/acme/m/paths-info/main", json("[]").build());
+        assertThat(client.commit(staged).changed()).isTrue();
+        assertThat(hub.calls().subList(3, hub.calls().size()))
+                .containsExactly("POST /api/models/acme/m/paths-info/main", "GET " + INFO, POST);
+        List<RecordedRequest> posts = hub.requests("POST");
+        assertThat(body(posts.get(posts.size() - 1)))
+                .contains("{\"key\":\"lfsFile\",\"value\":{\"path\":\"m.bin\",\"algo\":\"sha256\",\"oid\":\""
+                        + LARGE_SHA256 + "\",\"size\":1000}}");
+    }
+
+    @Test
+    void nothingThatIsAtItsPathAlreadyIsStagedOrNamed() throws IOException {
+        hub.on(PREUPLOAD, request -> rulings(request, "lfs", ",\"oid\":\"" + LARGE_SHA256 + "\""));
+        hub.on(
+                "POST /api/models/acme/m/paths-info/main",
+                json("[{\"type\":\"file\",\"path\":\"m.bin\",\"size\":1000,\"oid\":\"" + HELLO_ID
+                                + "\",\"lfs\":{\"oid\":\"" + LARGE_SHA256 + "\",\"size\":1000,\"pointerSize\":130}}]")
+                        .build());
+        HubClient client = desk.client();
+        CommitRequest staged = client.stage(CommitRequest.of(REPO, List.of(add("m.bin", "x".repeat(1000))), "it"));
+        assertThat(client.commit(staged).changed()).isFalse();
+        assertThat(hub.calls()).containsExactly(PREUPLOAD, "POST /api/models/acme/m/paths-info/main", "GET " + INFO);
+    }
+
+    @Test
+    void aFileThatTravelsWithTheCommitOrIsIgnoredIsNotStaged() throws IOException {
+        CommitRequest request =
+                CommitRequest.of(REPO, List.of(add("a.txt", "hello"), CommitOperation.Delete.of("b.txt")), "it");
+        hub.on(PREUPLOAD, asked -> rulings(asked, "regular", ""));
+        assertThat(desk.client().stage(request)).isEqualTo(request);
+        hub.on(
+                PREUPLOAD,
+                asked -> json("{\"files\":[{\"path\":\"a.txt\",\"uploadMode\":\"lfs\",\"shouldIgnore\":true}]}")
+                        .build());
+        assertThat(desk.client().stage(request)).isEqualTo(request);
+        assertThat(hub.calls()).containsExactly(PREUPLOAD, PREUPLOAD);
+    }
+
+    @Test
+    void aStagedFileHasAHashAndASize() {
+        assertThatThrownBy(() -> new CommitOperation.Staged("m.bin", "abc", 3))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("'m.bin' cannot have the sha256 'abc' and 3 bytes");
+    }
 }

@@ -44,7 +44,7 @@ final class Solver {
             try (LanguageModel language = LanguageModel.open(torch, checkpoint, architecture, FloatType.FLOAT32);
                     ArtifactWriter writer = ArtifactWriter.create(
                             out, ArtifactPlans.of(checkpoint, language.weights(), plan, "test:0", 5_000_000_000L))) {
-                new GptqQuantizer(language, plan)
+                GptqQuantizer.builder(language, plan).build()
                         .run(
                                 windows,
                                 module -> {

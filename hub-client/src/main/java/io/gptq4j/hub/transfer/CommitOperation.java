@@ -38,6 +38,25 @@ public sealed interface CommitOperation {
     }
 
     /**
+     * Adds or replaces a file whose content the Hub has already, because {@link io.gptq4j.hub.HubClient#stage} brought it
+     * there. Its source may be gone.
+     *
+     * @param path its path in the repository
+     * @param sha256 the name of its content, 64 hexadecimal digits
+     * @param size its bytes
+     */
+    record Staged(String path, String sha256, long size) implements CommitOperation {
+        /** Checks the path and the name. */
+        public Staged {
+            path = normalized(path);
+            if (!sha256.matches("[0-9a-f]{64}") || size < 0) {
+                throw new IllegalArgumentException(
+                        "'" + path + "' cannot have the sha256 '" + sha256 + "' and " + size + " bytes");
+            }
+        }
+    }
+
+    /**
      * Removes a file, or a folder if the path ends in a slash.
      *
      * @param path its path in the repository, without that slash

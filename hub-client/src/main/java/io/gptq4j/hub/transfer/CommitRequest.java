@@ -55,6 +55,20 @@ public record CommitRequest(
         return new CommitRequest(repo, Revision.MAIN, operations, summary, "", false, null, false, DEFAULT_WORKERS);
     }
 
+    /** With other operations. */
+    public CommitRequest changing(List<CommitOperation> operations) {
+        return new CommitRequest(
+                repo,
+                revision,
+                operations,
+                summary,
+                description,
+                createPullRequest,
+                parentCommit,
+                cardChecked,
+                workers);
+    }
+
     /** To another branch. */
     public CommitRequest to(Revision revision) {
         return new CommitRequest(

@@ -8,6 +8,8 @@ import io.gptq4j.hub.internal.http.HubRequest;
 import io.gptq4j.hub.internal.http.Patience;
 import java.io.Closeable;
 import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.nio.ByteBuffer;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -92,27 +94,33 @@ public final class RemoteContent {
     }
 
     /**
-     * The bytes from {@code from} to before {@code to}, whole.
+     * Fills the rest of {@code target} with the bytes from {@code from} on; what came before a failure is in it then.
      *
      * @throws HubException if the server does not give ranges, or the connection breaks
+     * @throws InterruptedIOException if the thread was interrupted
      */
-    public byte[] read(long from, long to) throws IOException {
+    public void read(long from, ByteBuffer target) throws IOException {
+        long to = from + target.remaining();
         try (Part part = open(from, to)) {
             if (!part.isRange() && from > 0) {
                 throw new HubException("Cannot " + request.action() + ": "
                         + request.url().host() + " does not give ranges of bytes; download the file instead");
             }
-            byte[] bytes;
-            try {
-                bytes = part.source().inputStream().readNBytes(Math.toIntExact(to - from));
-            } catch (IOException e) {
-                throw HubHttp.broken(request, e);
+            while (target.hasRemaining()) {
+                boolean ended;
+                try {
+                    ended = part.source().read(target) < 0;
+                } catch (IOException e) {
+                    throw HubHttp.broken(request, e);
+                }
+                if (Thread.currentThread().isInterrupted()) {
+                    throw new InterruptedIOException("Interrupted while reading a remote file");
+                }
+                if (ended) {
+                    throw new HubNetworkException(
+                            "Cannot " + request.action() + ": the content ended too early", null, false);
+                }
             }
-            if (bytes.length < to - from) {
-                throw new HubNetworkException(
-                        "Cannot " + request.action() + ": the content ended too early", null, false);
-            }
-            return bytes;
         }
     }
 

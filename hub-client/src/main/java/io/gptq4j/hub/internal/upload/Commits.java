@@ -140,7 +140,7 @@ final class Commits {
         CommitBody body = new CommitBody(request.summary(), request.description(), parent);
         changes.regular.forEach(body::file);
         changes.lfs.forEach(file -> body.lfsFile(file.path(), sha256(file), file.size()));
-        changes.lfsCopies.forEach((path, sha256) -> body.lfsFile(path, sha256, null));
+        changes.stored.forEach((path, content) -> body.lfsFile(path, content.sha256(), content.size()));
         changes.deletes.forEach(delete -> body.deleted(delete.path(), delete.isFolder()));
         HttpUrl.Builder url = http.endpoint()
                 .api(request.repo(), "commit", request.revision().name())
@@ -185,7 +185,7 @@ final class Commits {
 
     /** Whether a commit holds all that was to be added and nothing that was to go. */
     private boolean isApplied(String commit) throws IOException {
-        List<String> paths = new ArrayList<>(changes.lfsCopies.keySet());
+        List<String> paths = new ArrayList<>(changes.stored.keySet());
         changes.regular.forEach(file -> paths.add(file.path()));
         changes.lfs.forEach(file -> paths.add(file.path()));
         changes.deletes.forEach(delete -> paths.add(delete.path()));
@@ -204,8 +204,8 @@ final class Commits {
                 return false;
             }
         }
-        for (Map.Entry<String, String> copy : changes.lfsCopies.entrySet()) {
-            if (!copy.getValue().equals(there.get(copy.getKey()))) {
+        for (Map.Entry<String, Changes.Stored> content : changes.stored.entrySet()) {
+            if (!content.getValue().sha256().equals(there.get(content.getKey()))) {
                 return false;
             }
         }

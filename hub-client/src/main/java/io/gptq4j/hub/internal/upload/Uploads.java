@@ -84,6 +84,7 @@ public final class Uploads {
         Changes changes = new Changes();
         List<LocalContent> adds = new ArrayList<>();
         List<CommitOperation.Copy> copies = new ArrayList<>();
+        List<CommitOperation.Staged> staged = new ArrayList<>();
         for (CommitOperation operation : request.operations()) {
             if (operation instanceof CommitOperation.Add add) {
                 adds.add(new LocalContent(add.path(), add.source()));
@@ -91,6 +92,8 @@ public final class Uploads {
                 changes.deletes.add(delete);
             } else if (operation instanceof CommitOperation.Copy copy) {
                 copies.add(copy);
+            } else if (operation instanceof CommitOperation.Staged already) {
+                staged.add(already);
             }
         }
         for (LocalContent add : adds) {
@@ -99,6 +102,7 @@ public final class Uploads {
             }
         }
         sort(request, adds, changes);
+        keepChanged(request, staged, changes);
         resolve(request, copies, changes);
         requireWithinLimits(changes);
         if (changes.isEmpty()) {
@@ -109,16 +113,67 @@ public final class Uploads {
                 changes.lfs.size(),
                 changes.lfs.stream().mapToLong(LocalContent::size).sum());
         if (!changes.lfs.isEmpty()) {
-            Revision named = request.createPullRequest() ? null : request.revision();
-            new LfsUploads(
-                            http,
-                            request.repo(),
-                            named,
-                            new UploadRecords(http.config().home()),
-                            listener)
-                    .upload(changes.lfs, request.workers());
+            lfs(request).upload(changes.lfs, request.workers());
         }
         return new Commits(http, api, request, changes).make();
+    }
+
+    /** Uploads the large files that a request adds; gives the request that names them instead. */
+    public CommitRequest stage(CommitRequest request) throws IOException {
+        List<LocalContent> adds = new ArrayList<>();
+        for (CommitOperation operation : request.operations()) {
+            if (operation instanceof CommitOperation.Add add) {
+                adds.add(new LocalContent(add.path(), add.source()));
+            }
+        }
+        Map<String, Ruling> rulings = preupload(request, adds);
+        Map<String, CommitOperation> staged = new HashMap<>();
+        List<LocalContent> lfs = new ArrayList<>();
+        for (LocalContent add : adds) {
+            Ruling ruling = rulings.get(add.path());
+            if (ruling != null && ruling.isLfs() && !ruling.isIgnored()) {
+                staged.put(add.path(), new CommitOperation.Staged(add.path(), add.sha256(), add.size()));
+                if (!add.sha256().equals(ruling.oid())) {
+                    lfs.add(add);
+                }
+            }
+        }
+        if (!lfs.isEmpty()) {
+            listener.planned(
+                    lfs.size(), lfs.stream().mapToLong(LocalContent::size).sum());
+            lfs(request).upload(lfs, request.workers());
+        }
+        return request.changing(request.operations().stream()
+                .map(operation -> staged.getOrDefault(operation.path(), operation))
+                .toList());
+    }
+
+    private LfsUploads lfs(CommitRequest request) {
+        Revision named = request.createPullRequest() ? null : request.revision();
+        return new LfsUploads(
+                http, request.repo(), named, new UploadRecords(http.config().home()), listener);
+    }
+
+    /** Leaves out what is at its path already. */
+    private void keepChanged(CommitRequest request, List<CommitOperation.Staged> staged, Changes changes)
+            throws IOException {
+        if (staged.isEmpty()) {
+            return;
+        }
+        Map<String, String> there = new HashMap<>();
+        List<String> paths = staged.stream().map(CommitOperation.Staged::path).toList();
+        for (RepoEntry entry : api.pathsInfo(request.repo(), request.revision(), paths)) {
+            if (entry instanceof RepoFile file && file.sha256() != null) {
+                there.put(file.path(), file.sha256());
+            }
+        }
+        for (CommitOperation.Staged content : staged) {
+            if (content.sha256().equals(there.get(content.path()))) {
+                LOG.debug("'{}' has not changed", content.path());
+            } else {
+                changes.stored.put(content.path(), new Changes.Stored(content.sha256(), content.size()));
+            }
+        }
     }
 
     /** Asks the Hub which files go where, and keeps those that have changed. */
@@ -200,7 +255,12 @@ public final class Uploads {
 
     /** Has the Hub check the front matter of a README.md. */
     public void validateCard(RepoType type, Path readme) throws IOException {
-        ObjectNode body = Json.object().put("content", utf8(readme)).put("repoType", type.singular());
+        validateCard(type, readme.toString(), utf8(readme));
+    }
+
+    /** Has the Hub check the front matter of a text that is going to be a README.md; {@code name} is what messages call it. */
+    public void validateCard(RepoType type, String name, String text) throws IOException {
+        ObjectNode body = Json.object().put("content", text).put("repoType", type.singular());
         String action = "have the front matter of README.md checked by the Hub";
         try {
             JsonNode answer =
@@ -211,7 +271,7 @@ public final class Uploads {
         } catch (HubHttpException e) {
             if (e.status() == 400) {
                 throw new HubException(
-                        "Nothing was uploaded, because the front matter of " + readme + " is not valid; mend it. "
+                        "Nothing was uploaded, because the front matter of " + name + " is not valid; mend it. "
                                 + e.getMessage(),
                         e);
             }
@@ -254,7 +314,7 @@ public final class Uploads {
                             + " at revision '" + group.getKey() + "': there is no such file");
                 }
                 if (source.sha256() != null) {
-                    changes.lfsCopies.put(copy.path(), source.sha256());
+                    changes.stored.put(copy.path(), new Changes.Stored(source.sha256(), null));
                 } else {
                     Path file = fetch.file(request.repo(), commit, copy.from());
                     changes.regular.add(new LocalContent(copy.path(), file));
@@ -265,9 +325,10 @@ public final class Uploads {
 
     private static void requireWithinLimits(Changes changes) throws HubException {
         long regular = changes.regular.stream().mapToLong(LocalContent::size).sum();
-        if (changes.lfs.size() > MOST_LFS_FILES || regular > MOST_REGULAR_BYTES) {
+        int large = changes.lfs.size() + changes.stored.size();
+        if (large > MOST_LFS_FILES || regular > MOST_REGULAR_BYTES) {
             throw new HubException("The Hub takes at most " + MOST_LFS_FILES + " LFS files and " + MOST_REGULAR_BYTES
-                    + " bytes of other files in a commit; this one has " + changes.lfs.size() + " and " + regular
+                    + " bytes of other files in a commit; this one has " + large + " and " + regular
                     + ": split it, or pack small files together");
         }
     }

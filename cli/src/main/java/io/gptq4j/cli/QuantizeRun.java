@@ -1,0 +1,182 @@
+package io.gptq4j.cli;
+
+import io.gptq4j.calibration.CalibrationSet;
+import io.gptq4j.card.CardFacts;
+import io.gptq4j.card.ModelCard;
+import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.format.ArtifactReader;
+import io.gptq4j.format.ArtifactWriter;
+import io.gptq4j.gptq.ArtifactPlans;
+import io.gptq4j.gptq.GptqOptions;
+import io.gptq4j.gptq.GptqQuantizer;
+import io.gptq4j.gptq.ModuleReport;
+import io.gptq4j.gptq.QuantizationListener;
+import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.hub.transfer.CommitResult;
+import io.gptq4j.model.Architecture;
+import io.gptq4j.model.families.ModelFamilies;
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One quantization from plan to report. Everything that can be refused is refused by {@link #plan}, before weights are read.
+ *
+ * @param console where it tells
+ * @param options the model as the user gave it
+ * @param source the model, opened; stays the caller's to close
+ * @param plan what is quantized, and how
+ * @param windows what it is calibrated on
+ * @param seed what chose them
+ * @param heldOut what the perplexity is measured on, or null
+ * @param readme the model's README.md, or null
+ */
+record QuantizeRun(
+        Console console,
+        ModelOptions options,
+        ModelSource source,
+        QuantizationPlan plan,
+        CalibrationSet windows,
+        long seed,
+        @Nullable HeldOut heldOut,
+        byte @Nullable [] readme) {
+
+    /** Plans a run. */
+    static QuantizeRun plan(
+            Console console,
+            ModelOptions options,
+            ModelSource source,
+            GptqOptions gptq,
+            CalibrationOptions calibration,
+            PerplexityOptions perplexity)
+            throws IOException {
+        Checkpoint checkpoint = source.checkpoint();
+        if (ArtifactReader.isArtifact(checkpoint)) {
+            throw new CheckpointException(
+                    options.model() + " is quantized already; quantize the float checkpoint it came from");
+        }
+        Architecture architecture = ModelFamilies.architecture(checkpoint.config());
+        QuantizationPlan plan = QuantizationPlan.of(architecture, gptq);
+        plan.warning().ifPresent(console::warn);
+        CalibrationSet windows = calibration.windows(console, checkpoint, architecture);
+        boolean streams = source.client() != null;
+        if (streams) {
+            console.note(
+                    "The perplexity is not measured with --stream, because it would take the weights a second time.");
+        }
+        return new QuantizeRun(
+                console,
+                options,
+                source,
+                plan,
+                windows,
+                calibration.seed(),
+                streams ? null : perplexity.heldOut(checkpoint, windows, architecture),
+                QuantizeReport.readme(checkpoint));
+    }
+
+    /** What the run is going to cost, its result going to {@code out}, or to the Hub alone. */
+    DryRun estimate(@Nullable Path out) {
+        return new DryRun(
+                options.model(),
+                source.checkpoint(),
+                plan,
+                windows.windows().length,
+                windows.seqlen(),
+                heldOut,
+                out == null ? Path.of("") : out);
+    }
+
+    /**
+     * Quantizes, writes and tells.
+     *
+     * @param shardSize bytes of the largest file
+     * @param command the command as it was given, for the card
+     * @param start when it began, by {@link System#nanoTime}
+     */
+    void write(Destination destination, long shardSize, List<String> command, long start) throws IOException {
+        QuantizeReport report = new QuantizeReport(
+                QuantizeReport.source(source.located()),
+                options.model(),
+                destination.directory(),
+                plan,
+                windows,
+                seed,
+                destination.repo() == null ? null : destination.repo().id().toString());
+        try (Session session = Session.open(options, source.checkpoint())) {
+            estimate(destination.directory())
+                    .note(console, session.model().type(), session.torch().isGpu());
+            GptqQuantizer quantizer =
+                    GptqQuantizer.builder(session.model(), plan).build();
+            String tool = "gptq4j:" + Version.number();
+            ArtifactWriter.Plan artifact =
+                    ArtifactPlans.of(source.checkpoint(), session.model().weights(), plan, tool, shardSize);
+            destination.open(report.card(readme, null, command).text());
+            QuantizeReport.Outcome outcome;
+            Path complete;
+            CommitResult pushed = null;
+            try (ArtifactWriter writer = destination.writer(artifact);
+                    Closeable uploads = destination::endUploads) {
+                List<ModuleReport> modules = quantizer.run(
+                        windows,
+                        module -> {
+                            destination.requireAlive();
+                            writer.write(module);
+                        },
+                        progress());
+                complete = writer.complete();
+                CardFacts.Perplexity perplexity = heldOut == null ? null : heldOut.measure(session, complete, console);
+                ModelCard card = report.card(readme, perplexity, command);
+                card.warnings().forEach(console::warn);
+                writer.add(ModelCard.FILE_NAME, card.text());
+                destination.complete(writer);
+                outcome = new QuantizeReport.Outcome(
+                        session.torch().device(),
+                        session.model().type().toString(),
+                        modules,
+                        perplexity,
+                        QuantizeReport.weightBytes(source.checkpoint()),
+                        writer.weightBytes());
+                if (destination.directory() == null) {
+                    pushed = destination.push(complete);
+                }
+            }
+            double seconds = (System.nanoTime() - start) / 1e9;
+            try {
+                if (destination.directory() != null) {
+                    pushed = destination.push(destination.directory());
+                }
+            } finally {
+                // What took hours is told even if it is not on the Hub.
+                report.print(console, outcome, pushed, seconds);
+            }
+        }
+    }
+
+    private QuantizationListener progress() {
+        ProgressView view = console.progress();
+        int perBlock =
+                plan.groups().stream().mapToInt(group -> group.modules().size()).sum();
+        int total = plan.architecture().layers() * perBlock;
+        double wanted = plan.options().dampPercent();
+        view.start("quantizing", total);
+        return new QuantizationListener() {
+            private int done;
+
+            @Override
+            public void moduleQuantized(ModuleReport report) {
+                view.update(++done, String.format(Locale.ROOT, "%s loss %.3g", report.module(), report.loss()));
+                if (report.dampPercent() > wanted) {
+                    console.warn(report.module() + ": the Hessian is not positive definite; "
+                            + (report.dampPercent() >= 1
+                                    ? "rounded to nearest instead"
+                                    : "damping raised to " + report.dampPercent()));
+                }
+            }
+        };
+    }
+}
