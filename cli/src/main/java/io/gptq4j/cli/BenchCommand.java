@@ -1,7 +1,6 @@
 package io.gptq4j.cli;
 
 import io.gptq4j.checkpoint.ModelConfig;
-import io.gptq4j.cost.MachineProfile;
 import io.gptq4j.gptq.GptqOptions;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Torch;
@@ -135,8 +134,7 @@ final class BenchCommand implements Callable<Integer> {
             int repeats,
             List<BenchKernels.Row> kernels,
             List<BenchRuns.EndToEnd> endToEnd,
-            List<BenchRuns.Scaling> scaling,
-            @Nullable MachineProfile machine) {}
+            List<BenchRuns.Scaling> scaling) {}
 
     @Override
     public Integer call() throws IOException {
@@ -176,7 +174,6 @@ final class BenchCommand implements Callable<Integer> {
         List<BenchKernels.Row> kernels = List.of();
         List<BenchRuns.EndToEnd> runs = new ArrayList<>();
         List<BenchRuns.Scaling> scaling = List.of();
-        MachineProfile machine = null;
         if (sections.contains("kernels")) {
             Path one = directory.resolve("kernels");
             kernels = new BenchKernels(torch, type, repeats, largest, console.progress())
@@ -186,7 +183,6 @@ final class BenchCommand implements Callable<Integer> {
         if (sections.contains("end-to-end") || sections.contains("scaling")) {
             GptqOptions gptq = GptqOptions.defaults().withBits(4, groupSize);
             BenchRuns bench = new BenchRuns(torch, type, gptq, repeats, directory, console.progress());
-            machine = bench.machine();
             if (sections.contains("end-to-end")) {
                 runs.add(
                         model != null
@@ -206,8 +202,7 @@ final class BenchCommand implements Callable<Integer> {
                 repeats,
                 kernels,
                 runs,
-                scaling,
-                machine);
+                scaling);
     }
 
     private int seqlen(int usual) {

@@ -38,10 +38,9 @@ final class BenchRuns {
     private final int repeats;
     private final Path scratch;
     private final ProgressView view;
-    private final MachineProfile machine;
 
     /**
-     * Runs on a device, whose rates are measured here.
+     * Runs on a device.
      *
      * @param repeats runs of each, of which the median counts
      * @param scratch a directory for checkpoints and artifacts
@@ -54,11 +53,6 @@ final class BenchRuns {
         this.repeats = repeats;
         this.scratch = scratch;
         this.view = view;
-        this.machine = new Calibration(torch).measure(type, null);
-    }
-
-    MachineProfile machine() {
-        return machine;
     }
 
     /**
@@ -68,6 +62,7 @@ final class BenchRuns {
      * @param seconds median of all
      * @param predicted seconds by the cost model
      * @param floor seconds of the unavoidable operations at the machine's peak
+     * @param machine this machine's rates, measured after the runs
      * @param steps the prediction in parts
      */
     record EndToEnd(
@@ -81,6 +76,7 @@ final class BenchRuns {
             double floor,
             double timesFloor,
             double timesPredicted,
+            MachineProfile machine,
             List<DryRun.StepCost> steps) {}
 
     /**
@@ -150,6 +146,7 @@ final class BenchRuns {
         double median = Timing.median(seconds);
         QuantizationPlan plan;
         Estimate estimate;
+        MachineProfile machine;
         try (Checkpoint checkpoint = Checkpoint.open(model)) {
             plan = QuantizationPlan.of(ModelFamilies.architecture(checkpoint.config()), options);
             long bytes = checkpoint.tensors().tensors().values().stream()
@@ -157,6 +154,12 @@ final class BenchRuns {
                     .sum();
             Run run = new Run(
                     windows.windows().length, windows.seqlen(), type, torch.isGpu(), bytes, 0, 0, Long.MAX_VALUE);
+            machine = new Calibration(torch)
+                    .measure(
+                            type,
+                            windows.seqlen(),
+                            plan.architecture().attention().headDim(),
+                            null);
             estimate = new CostModel(plan, run).estimate(machine);
         }
         return new EndToEnd(
@@ -170,6 +173,7 @@ final class BenchRuns {
                 estimate.floor(),
                 median / estimate.floor(),
                 median / estimate.seconds(),
+                machine,
                 DryRun.steps(estimate));
     }
 

@@ -93,7 +93,12 @@ final class DryRun {
             gpu = torch.isGpu();
             FloatType type =
                     FloatType.valueOf(options.dtypeOn(gpu, checkpoint.config()).toUpperCase(Locale.ROOT));
-            machine = new Calibration(torch).measure(type, weightFile().orElse(null));
+            machine = new Calibration(torch)
+                    .measure(
+                            type,
+                            seqlen,
+                            plan.architecture().attention().headDim(),
+                            weightFile().orElse(null));
         }
         Estimate estimate = new CostModel(plan, run(machine.type(), gpu, windows, seqlen)).estimate(machine);
         long host = HostMemory.available();

@@ -26,10 +26,10 @@ public final class Calibration {
     private static final int TOKENS = 2048;
 
     private static final int ATTENTION_HEADS = 16;
-    private static final int ATTENTION_SIZE = 64;
-    private static final int ATTENTION_TOKENS = 512;
 
-    /** 64 MiB in float32, more than the caches hold. */
+    private static final int LONGEST_WINDOW = 4096;
+
+    /** 128 MiB in float32, more than the caches hold. */
     private static final int LINES = 8192;
 
     private static final long MOST_READ = 1L << 28;
@@ -49,10 +49,12 @@ public final class Calibration {
      * Measures everything.
      *
      * @param type the forward's type
+     * @param window tokens per window, and
+     * @param headDim channels per head, on which the rate of attention depends
      * @param file a file to read a part of, at most 256 MiB; null if there is none
      * @throws IOException if the file cannot be read
      */
-    public MachineProfile measure(FloatType type, @Nullable Path file) throws IOException {
+    public MachineProfile measure(FloatType type, int window, int headDim, @Nullable Path file) throws IOException {
         MachineProfile.Gemm float32 = gemm(FloatType.FLOAT32);
         try (Scope scope = torch.scope()) {
             return new MachineProfile(
@@ -60,9 +62,10 @@ public final class Calibration {
                     float32,
                     type,
                     type == FloatType.FLOAT32 ? float32 : gemm(type),
-                    attention(scope, type),
+                    attention(scope, type, Math.min(window, LONGEST_WINDOW), headDim),
                     copy(scope),
                     elementwise(scope, type),
+                    conversion(scope, type),
                     call(scope, 1),
                     call(scope, 8),
                     file == null ? USUAL_DISK : diskRead(file),
@@ -104,10 +107,22 @@ public final class Calibration {
         return 2.0 * Float.BYTES * LINES * 4096 / seconds;
     }
 
-    private double attention(Scope scope, FloatType type) {
-        Tensor x = numbers(scope, ATTENTION_TOKENS, ATTENTION_HEADS * ATTENTION_SIZE, type);
+    private double attention(Scope scope, FloatType type, int window, int headDim) {
+        int width = ATTENTION_HEADS * headDim;
+        Tensor x = numbers(scope, window, width, type);
         double seconds = secondsPerTurn(times -> run(scope, "attentions", x, ATTENTION_HEADS, times));
-        return CostModel.attentionFlops(ATTENTION_TOKENS, ATTENTION_TOKENS, ATTENTION_HEADS * ATTENTION_SIZE) / seconds;
+        x.close();
+        return CostModel.attentionFlops(window, window, width) / seconds;
+    }
+
+    /** Elements per second. */
+    private double conversion(Scope scope, FloatType type) {
+        Tensor x = numbers(scope, TOKENS, 2048, type == FloatType.FLOAT32 ? FloatType.BFLOAT16 : type);
+        Tensor y = numbers(scope, TOKENS, 2048, FloatType.FLOAT32);
+        double seconds = secondsPerTurn(times -> run(scope, "conversions", x, y, times));
+        x.close();
+        y.close();
+        return (double) TOKENS * 2048 / seconds;
     }
 
     private double elementwise(Scope scope, FloatType type) {

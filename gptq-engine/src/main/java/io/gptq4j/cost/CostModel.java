@@ -29,34 +29,46 @@ import java.util.Map;
  */
 public final class CostModel {
     /**
-     * The share of the peak in sums over the upper triangle: small squares beside the diagonal, and the diagonal's blocks
-     * are computed whole. From {@code gptq4j bench kernels}, [2048] and [5632] by 8 192 tokens.
+     * The share of the rate of products in sums over the upper triangle, counting what is computed of the lower one: {@link
+     * #HESSIAN_BASE} columns at the diagonal. Sums alone, with 256, 704, 2048 and 5632 inputs: 0.80, 0.90, 0.85, 0.92.
      */
-    private static final double HESSIAN_EFFICIENCY = 0.8;
+    private static final double HESSIAN_EFFICIENCY = 0.87;
 
-    /** The same for the factorisation, whose diagonal blocks are small; from [2048] and [4096]. */
-    private static final double FACTOR_EFFICIENCY = 0.6;
+    private static final int HESSIAN_BASE = 128;
 
-    /** The same for the solve's products, most of whose inner dimensions are short; from 4096 x 4096 and 11008 x 4096. */
+    /**
+     * The same for the factorisation's products; beside them its diagonal blocks cost calls for each line, and arranging,
+     * mirroring and turning the matrix round the bytes of several passes over it. Fitted to {@code gptq4j bench kernels} with
+     * 256, 704, 1024, 2048 and 4096 inputs, two threads: 3.3, 14, 25, 105 and 480 ms, here 2.8, 13, 25, 99 and 510.
+     */
+    private static final double FACTOR_EFFICIENCY = 0.8;
+
+    private static final int FACTOR_CALLS = 16;
+    private static final int FACTOR_BYTES = 180;
+
+    /**
+     * The same for the solve's products, most of whose inner dimensions are short. The column loop costs calls for each
+     * column, and again for each tile of its rows; stacking, ordering, grids, codes and the copy of these to Java the bytes
+     * of many passes over the weights. Fitted to the solves of 256 x 256, 704 x 704, 1024 x 1024, 4096 x 4096 and 11008 x
+     * 4096, two threads: 8, 20, 34, 737 and 1735 ms, here 7, 23, 39, 671 and 1707.
+     */
     private static final double SOLVE_EFFICIENCY = 0.8;
+
+    private static final int COLUMN_CALLS = 28;
+    private static final int TILE_CALLS = 15;
+    private static final double SOLVE_BYTES = 96;
+
+    /**
+     * The share of the bandwidth in operations on elements, many of which are strided or compute a function. Parts of the
+     * decoder alone, two threads: norms 1.0 and 0.5 of what their bytes would take, rotation 0.3, gating 0.2 and 0.5.
+     */
+    private static final double ELEMENTWISE_EFFICIENCY = 0.4;
 
     /** Lines of a module's rows that the column loop takes at a time on a CPU, so that they stay in the cache. */
     private static final int CPU_ROWS = 2048;
 
-    /** Operations of the column loop on one column's rows ... */
-    private static final int COLUMN_CALLS = 6;
-
-    /** ... and on the rows of the columns after it in the step, half of 16 on average. */
-    private static final int FEEDBACK_CALLS = 2;
-
     /** Operations of one batch in one block: about 15 calls from Java, which cost several small operations each. */
     private static final int CALLS_PER_BATCH = 200;
-
-    /**
-     * Bytes that stacking, reordering, making grids and storing codes move per weight: float32 written and read by the
-     * stack and the order (16), grids (16), codes (6), the loss (4).
-     */
-    private static final double SOLVE_BYTES = 42;
 
     /**
      * Bytes that packing a code and de-quantizing it again is worth: 1 ns of Java for the former, at 10 GB/s, and 24
@@ -100,7 +112,7 @@ public final class CostModel {
     public List<Work> work() {
         List<Work> all = new ArrayList<>();
         int layers = architecture.layers();
-        all.add(Work.elements(Step.READ, run.checkpointBytes(), 0));
+        all.add(Work.disk(Step.READ, run.checkpointBytes()));
         long tokens = run.tokens();
         for (ModuleGroup group : architecture.moduleGroups()) {
             for (Linear module : group.modules()) {
@@ -109,13 +121,13 @@ public final class CostModel {
         }
         all.add(attention(Step.ATTENTION, tokens, run.seqlen(), layers));
         all.add(elementwise(Step.ELEMENTWISE, tokens, run.windows(), run.seqlen(), layers));
-        all.add(Work.elements(Step.ELEMENTWISE, loadingBytes() * layers, 0));
+        all.add(elements(Step.ELEMENTWISE, loadingBytes() * layers, loadedConversions() * layers, 0));
         for (ModuleGroup group : plan.groups()) {
             if (!group.modules().isEmpty()) {
                 addGroup(all, group, layers);
             }
         }
-        all.add(Work.elements(Step.WRITE, artifactBytes(), 0));
+        all.add(Work.disk(Step.WRITE, artifactBytes()));
         if (run.evalWindows() > 0) {
             addEvaluation(all);
         }
@@ -127,24 +139,25 @@ public final class CostModel {
         double rows = rows(group);
         double tokens = run.tokens();
         int size = (int) in;
-        all.add(Work.products(Step.HESSIAN, Work.Unit.FLOAT32, size, layers * tokens * in * in, HESSIAN_EFFICIENCY));
-        int converted = run.type() == FloatType.FLOAT32 ? 0 : bytes(run.type()) + Float.BYTES;
-        all.add(Work.elements(Step.HESSIAN, layers * tokens * in * converted, 0));
+        double share = HESSIAN_EFFICIENCY * in / (in + HESSIAN_BASE);
+        all.add(Work.products(Step.HESSIAN, Work.Unit.FLOAT32, size, layers * tokens * in * in, share));
+        all.add(elements(Step.HESSIAN, 0, converted() * layers * tokens * in, 0));
         all.add(Work.products(
                 Step.FACTOR, Work.Unit.FLOAT32, size, layers * 2.0 / 3 * in * in * in, FACTOR_EFFICIENCY));
         all.add(Work.products(Step.SOLVE_PRODUCTS, Work.Unit.FLOAT32, size, layers * rows * in * in, SOLVE_EFFICIENCY));
+        all.add(elements(Step.FACTOR, layers * in * in * FACTOR_BYTES, 0, layers * in * FACTOR_CALLS));
         double tiles = run.gpu() ? 1 : Math.ceil(rows / CPU_ROWS);
-        double steps = layers * in * tiles;
         all.add(new Work(
                 Step.SOLVE_COLUMNS,
                 Work.Unit.FLOAT32,
                 0,
                 0,
-                1,
+                ELEMENTWISE_EFFICIENCY,
                 layers * rows * in * SOLVE_BYTES,
-                steps * COLUMN_CALLS,
-                steps * FEEDBACK_CALLS));
-        all.add(Work.elements(Step.PACK, layers * rows * in * PACK_BYTES, 0));
+                0,
+                layers * in * (COLUMN_CALLS + TILE_CALLS * tiles),
+                layers * in * tiles));
+        all.add(elements(Step.PACK, layers * rows * in * PACK_BYTES, 0, 0));
     }
 
     /** The held-out windows through every float block and every quantized one, and twice through the head. */
@@ -162,7 +175,8 @@ public final class CostModel {
         double logits = (double) tokens * architecture.vocabSize();
         all.add(Work.products(Step.EVALUATION, Work.Unit.FORWARD, hidden, 2 * 2.0 * logits * hidden, 1));
         // Logits are written in the forward's type, converted, and read three times by their logarithm of sums.
-        all.add(Work.elements(Step.EVALUATION, 2 * logits * (2 * bytes(run.type()) + 5 * Float.BYTES), 0));
+        all.add(elements(
+                Step.EVALUATION, 2 * logits * (bytes(run.type()) + 4 * Float.BYTES), 2 * logits * converted(), 0));
     }
 
     private static Work linear(Step step, Linear module, long tokens, int times) {
@@ -190,7 +204,23 @@ public final class CostModel {
                 * (double) architecture.mlp().output().in();
         double perToken = 2 * hidden * 28 + type * (14 * hidden + rotation + repeated + 2 * query + activation);
         double batches = Math.ceil((double) windows / Math.max(1, TOKENS_PER_BATCH / window));
-        return Work.elements(step, perToken * tokens * times, batches * CALLS_PER_BATCH * times);
+        double conversions =
+                architecture.attentionNorm().kind() == Architecture.NormKind.RMS ? 4 * hidden * converted() : 0;
+        return elements(
+                step, perToken * tokens * times, conversions * tokens * times, batches * CALLS_PER_BATCH * times);
+    }
+
+    private static Work elements(Step step, double bytes, double conversions, double calls) {
+        return Work.elements(step, bytes, conversions, calls, ELEMENTWISE_EFFICIENCY);
+    }
+
+    private double loadedConversions() {
+        return Math.abs(storedBytes() - bytes(run.type())) < 0.5 ? 0 : blockParameters;
+    }
+
+    /** 1 if what goes into float32 has to be converted, else 0. */
+    private int converted() {
+        return run.type() == FloatType.FLOAT32 ? 0 : 1;
     }
 
     /** A block's weights converted to the forward's type and looked through for what is not finite. */

@@ -12,6 +12,7 @@ import io.gptq4j.tensor.FloatType;
  * @param attention floating-point operations of fused causal attention in the forward's type, the masked half not counted
  * @param copy bytes read and written by a copy between tensors larger than the caches
  * @param elementwise bytes read and written by an operation on elements whose result is fresh memory
+ * @param conversion elements converted from the forward's type to float32, or from bfloat16 if that is it
  * @param call seconds of one operation on 2 048 floats
  * @param tileCall seconds of one operation on 16 384 floats
  * @param diskRead bytes read from the checkpoint's disk, or from the page cache where it is there already
@@ -25,13 +26,15 @@ public record MachineProfile(
         double attention,
         double copy,
         double elementwise,
+        double conversion,
         double call,
         double tileCall,
         double diskRead,
         double diskWrite) {
     /** Checks that everything was measured. */
     public MachineProfile {
-        for (double value : new double[] {attention, copy, elementwise, call, tileCall, diskRead, diskWrite}) {
+        for (double value :
+                new double[] {attention, copy, elementwise, conversion, call, tileCall, diskRead, diskWrite}) {
             if (!(value > 0 && value < Double.POSITIVE_INFINITY)) {
                 throw new IllegalArgumentException("A rate of a machine is positive, not " + value);
             }

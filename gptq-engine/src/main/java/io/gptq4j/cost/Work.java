@@ -7,13 +7,22 @@ package io.gptq4j.cost;
  * @param unit what does its floating-point operations
  * @param size the smallest dimension of its matrix products, which decides how fast they are; 0 where there are none
  * @param flops floating-point operations, a multiplication and an addition counting two
- * @param efficiency the share of the unit's rate that it reaches, from 0 to 1
+ * @param efficiency the share of the unit's rate, or of the bandwidth, that it reaches, from 0 to 1
  * @param bytes read from and written to memory by operations on elements, or to the disk
+ * @param conversions elements converted between the forward's type and float32
  * @param calls operations on a few thousand floats, whose cost is the call
  * @param tileCalls operations on some ten thousand floats, small enough for one thread and its cache
  */
 public record Work(
-        Step step, Unit unit, int size, double flops, double efficiency, double bytes, double calls, double tileCalls) {
+        Step step,
+        Unit unit,
+        int size,
+        double flops,
+        double efficiency,
+        double bytes,
+        double conversions,
+        double calls,
+        double tileCalls) {
     /** Which rate of the machine counts. */
     public enum Unit {
         /** Matrix products in float32. */
@@ -26,7 +35,7 @@ public record Work(
 
     /** Checks the ranges. */
     public Work {
-        if (!(flops >= 0 && bytes >= 0 && calls >= 0 && tileCalls >= 0 && size >= 0)) {
+        if (!(flops >= 0 && bytes >= 0 && conversions >= 0 && calls >= 0 && tileCalls >= 0 && size >= 0)) {
             throw new IllegalArgumentException(step + ": work cannot be negative");
         }
         if (!(efficiency > 0 && efficiency <= 1)) {
@@ -36,12 +45,17 @@ public record Work(
 
     /** Matrix products and nothing else. */
     static Work products(Step step, Unit unit, int size, double flops, double efficiency) {
-        return new Work(step, unit, size, flops, efficiency, 0, 0, 0);
+        return new Work(step, unit, size, flops, efficiency, 0, 0, 0, 0);
     }
 
-    /** Bytes and calls and nothing else. */
-    static Work elements(Step step, double bytes, double calls) {
-        return new Work(step, Unit.FORWARD, 0, 0, 1, bytes, calls, 0);
+    /** No matrix products. */
+    static Work elements(Step step, double bytes, double conversions, double calls, double efficiency) {
+        return new Work(step, Unit.FORWARD, 0, 0, efficiency, bytes, conversions, calls, 0);
+    }
+
+    /** Bytes to or from the disk. */
+    static Work disk(Step step, double bytes) {
+        return elements(step, bytes, 0, 0, 1);
     }
 
     /** Seconds that it takes on a machine. */
@@ -57,7 +71,8 @@ public record Work(
             default -> machine.elementwise();
         };
         return flops / (rate * efficiency)
-                + bytes / bandwidth
+                + bytes / (bandwidth * efficiency)
+                + conversions / machine.conversion()
                 + calls * machine.call()
                 + tileCalls * machine.tileCall();
     }

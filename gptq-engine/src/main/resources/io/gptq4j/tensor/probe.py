@@ -38,6 +38,12 @@ class Probe(Module):
       Y = torch.add(Y, X)
     return self.first(Y)
 
+  # Y = X in another type, into fresh memory.
+  def conversions(self: __torch__.Probe, X: Tensor, Y: Tensor, times: int) -> Tensor:
+    for i in range(times):
+      Y = torch.to(X, 6, False, True)
+    return self.first(Y)
+
   # X = X - Y in place: for small tensors the cost of a call.
   def calls(self: __torch__.Probe, X: Tensor, Y: Tensor, times: int) -> Tensor:
     for i in range(times):

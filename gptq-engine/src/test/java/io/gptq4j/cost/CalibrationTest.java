@@ -16,7 +16,7 @@ class CalibrationTest {
     void measuresRatesThatAMachineCanHave(@TempDir Path directory) throws Exception {
         Path file = Files.write(directory.resolve("f"), new byte[100_000]);
         try (Torch torch = Torch.open("cpu")) {
-            MachineProfile machine = new Calibration(torch).measure(FloatType.BFLOAT16, file);
+            MachineProfile machine = new Calibration(torch).measure(FloatType.BFLOAT16, 64, 32, file);
             assertThat(machine.device()).isEqualTo("cpu");
             assertThat(machine.type()).isEqualTo(FloatType.BFLOAT16);
             // From the slowest machine to be expected to what no CPU has: a loop that was optimised away is beyond.
@@ -26,6 +26,7 @@ class CalibrationTest {
             assertThat(machine.attention()).isBetween(1e7, 1e15);
             assertThat(machine.copy()).isBetween(1e8, 1e13);
             assertThat(machine.elementwise()).isBetween(1e7, 1e13);
+            assertThat(machine.conversion()).isBetween(1e6, 1e13);
             assertThat(machine.call()).isBetween(1e-8, 1e-2);
             assertThat(machine.tileCall()).isGreaterThan(machine.call() / 2);
             assertThat(machine.diskRead()).isPositive();

@@ -48,6 +48,7 @@ class CostModelTest {
             1e6,
             1e9,
             1e9,
+            1e9,
             1e-6,
             2e-6,
             1e9,
@@ -186,7 +187,7 @@ class CostModelTest {
     @Test
     void aSlowDiskIsWhatTheRunWaitsFor() throws Exception {
         MachineProfile slow = new MachineProfile(
-                "cpu", MACHINE.float32(), MACHINE.type(), MACHINE.forward(), 1e6, 1e9, 1e9, 1e-6, 2e-6, 100, 1e9);
+                "cpu", MACHINE.float32(), MACHINE.type(), MACHINE.forward(), 1e6, 1e9, 1e9, 1e9, 1e-6, 2e-6, 100, 1e9);
         assertThat(model(RUN).estimate(slow).seconds()).isCloseTo(3500, within(0.1));
     }
 
