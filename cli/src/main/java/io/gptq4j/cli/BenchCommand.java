@@ -159,9 +159,8 @@ final class BenchCommand implements Callable<Integer> {
                 ? Files.createTempDirectory("gptq4j-bench-")
                 : Files.createTempDirectory(scratch, "gptq4j-bench-");
         try (Torch torch = Torch.open(device)) {
-            FloatType type = FloatType.valueOf(ModelOptions.dtype(
-                            dtype, torch.isGpu(), ModelConfig.of(shape(2048).config(), "config.json"))
-                    .toUpperCase(Locale.ROOT));
+            FloatType type =
+                    ModelOptions.type(dtype, torch, ModelConfig.of(shape(2048).config(), "config.json"));
             Result result = measure(torch, type, directory);
             console.result(result, () -> text(result));
         } finally {

@@ -33,6 +33,7 @@ final class DryRun {
     private final int seqlen;
     private final int evalWindows;
     private final int evalWindow;
+    private final long statesInMemory;
     private final Path out;
 
     /**
@@ -40,6 +41,7 @@ final class DryRun {
      *
      * @param model its name as the user gave it
      * @param heldOut the text to be measured on, or null
+     * @param statesInMemory bytes of hidden states that may stay in host memory
      * @param out where the artifact goes
      */
     DryRun(
@@ -49,6 +51,7 @@ final class DryRun {
             int windows,
             int seqlen,
             @Nullable HeldOut heldOut,
+            long statesInMemory,
             Path out) {
         this.model = model;
         this.directory = checkpoint.directory();
@@ -60,6 +63,7 @@ final class DryRun {
         this.seqlen = seqlen;
         this.evalWindows = heldOut == null ? 0 : heldOut.windows();
         this.evalWindow = heldOut == null ? 0 : heldOut.window();
+        this.statesInMemory = statesInMemory;
         this.out = out;
     }
 
@@ -89,10 +93,9 @@ final class DryRun {
         MachineProfile machine;
         boolean gpu;
         console.note("Measuring this machine for about five seconds.");
-        try (Torch torch = Torch.open(options.device())) {
+        try (Torch torch = Torch.open(options.devices().get(0))) {
             gpu = torch.isGpu();
-            FloatType type =
-                    FloatType.valueOf(options.dtypeOn(gpu, checkpoint.config()).toUpperCase(Locale.ROOT));
+            FloatType type = options.quantizingDtypeOn(torch, checkpoint.config());
             machine = new Calibration(torch)
                     .measure(
                             type,
@@ -140,7 +143,7 @@ final class DryRun {
     }
 
     private Run run(FloatType type, boolean gpu, int count, int length) {
-        return new Run(count, length, type, gpu, checkpointBytes, evalWindows, evalWindow, Long.MAX_VALUE);
+        return new Run(count, length, type, gpu, checkpointBytes, evalWindows, evalWindow, statesInMemory);
     }
 
     /** Sentences on what is not there, each with what would help. */

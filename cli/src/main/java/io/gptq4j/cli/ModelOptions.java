@@ -9,6 +9,8 @@ import io.gptq4j.hub.repo.RepoType;
 import io.gptq4j.hub.repo.Revision;
 import io.gptq4j.hub.transfer.Snapshot;
 import io.gptq4j.hub.transfer.SnapshotRequest;
+import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.Torch;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -48,7 +50,8 @@ final class ModelOptions {
             names = "--device",
             paramLabel = "DEVICE",
             defaultValue = "auto",
-            description = "auto, cpu or cuda:N; auto takes the first GPU (default: ${DEFAULT-VALUE}).")
+            description = "auto, cpu or cuda:N; auto takes the first GPU. quantize can share the work among several of"
+                    + " them: cuda:0,cuda:1 (default: ${DEFAULT-VALUE}).")
     private String device = "auto";
 
     @Option(
@@ -56,7 +59,8 @@ final class ModelOptions {
             paramLabel = "TYPE",
             defaultValue = "auto",
             description = "Type to compute in: auto, float32, bfloat16 or float16; auto is float32 on the CPU and the"
-                    + " checkpoint's own type on a GPU (default: ${DEFAULT-VALUE}).")
+                    + " checkpoint's own type on a GPU; quantize takes bfloat16 checkpoints as they are on a CPU, too, if it"
+                    + " has instructions for it (default: ${DEFAULT-VALUE}).")
     private String dtype = "auto";
 
     /** The name as the user gave it. */
@@ -66,6 +70,11 @@ final class ModelOptions {
 
     String device() {
         return device;
+    }
+
+    /** The devices that share a run. */
+    List<String> devices() {
+        return List.of(device.split(",", -1));
     }
 
     /** How to reach the Hub. */
@@ -177,19 +186,30 @@ final class ModelOptions {
         }
     }
 
-    /** The type to compute in, in torch's spelling. */
-    String dtypeOn(boolean gpu, ModelConfig config) throws CheckpointException {
-        return dtype(dtype, gpu, config);
+    /** The type to evaluate in. */
+    FloatType dtypeOn(Torch torch, ModelConfig config) throws CheckpointException {
+        return type(dtype.equalsIgnoreCase("auto") && !torch.isGpu() ? "float32" : dtype, torch, config);
     }
 
-    /** What {@code --dtype} means for a model. */
-    static String dtype(String dtype, boolean gpu, ModelConfig config) throws CheckpointException {
+    /** The type to quantize in. */
+    FloatType quantizingDtypeOn(Torch torch, ModelConfig config) throws CheckpointException {
+        return type(dtype, torch, config);
+    }
+
+    /**
+     * What {@code --dtype} means for a model. A CPU computes in bfloat16 only what is bfloat16 already: the weights of other
+     * checkpoints would lose digits before they are quantized.
+     */
+    static FloatType type(String dtype, Torch torch, ModelConfig config) throws CheckpointException {
         String chosen = dtype.toLowerCase(Locale.ROOT);
         if (chosen.equals("auto")) {
-            chosen = gpu ? config.stringValue("torch_dtype", config.stringValue("dtype", "float32")) : "float32";
+            chosen = config.stringValue("torch_dtype", config.stringValue("dtype", "float32"));
+            if (!torch.isGpu() && !(chosen.equals("bfloat16") && torch.hasFastBfloat16())) {
+                chosen = "float32";
+            }
         }
         return switch (chosen) {
-            case "float32", "bfloat16", "float16" -> chosen;
+            case "float32", "bfloat16", "float16" -> FloatType.valueOf(chosen.toUpperCase(Locale.ROOT));
             default ->
                 throw new IllegalArgumentException(
                         "--dtype must be auto, float32, bfloat16 or float16, not '" + chosen + "'");

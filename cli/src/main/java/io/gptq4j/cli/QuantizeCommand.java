@@ -61,6 +61,9 @@ final class QuantizeCommand implements Callable<Integer> {
     private String shardSize = "5GB";
 
     @Mixin
+    private final MemoryOptions memory = new MemoryOptions();
+
+    @Mixin
     private final PerplexityOptions perplexity = new PerplexityOptions();
 
     @Option(
@@ -83,12 +86,13 @@ final class QuantizeCommand implements Callable<Integer> {
         long largestFile = Sizes.parse(shardSize);
         calibration.check();
         perplexity.check();
+        memory.check();
         Path directory = isPassing() || (dryRun && out == null) ? null : target();
         push.check(console, options.hub());
         String summary = "Quantize " + options.model() + " to " + gptq.bits() + " bits with gptq4j";
         try (ModelSource source = stream ? ModelSource.stream(options, console) : ModelSource.here(options, console);
                 Destination destination = new Destination(console, options.hub(), push, directory, stream, summary)) {
-            QuantizeRun run = QuantizeRun.plan(console, options, source, gptq, calibration, perplexity);
+            QuantizeRun run = QuantizeRun.plan(console, options, source, gptq, calibration, perplexity, memory);
             if (dryRun) {
                 run.estimate(directory).print(console, options, source.checkpoint());
                 return ExitCode.OK.number();

@@ -32,6 +32,7 @@ import org.jspecify.annotations.Nullable;
  * @param plan what is quantized, and how
  * @param windows what it is calibrated on
  * @param seed what chose them
+ * @param memory where hidden states are kept
  * @param heldOut what the perplexity is measured on, or null
  * @param readme the model's README.md, or null
  */
@@ -42,6 +43,7 @@ record QuantizeRun(
         QuantizationPlan plan,
         CalibrationSet windows,
         long seed,
+        MemoryOptions memory,
         @Nullable HeldOut heldOut,
         byte @Nullable [] readme) {
 
@@ -52,7 +54,8 @@ record QuantizeRun(
             ModelSource source,
             GptqOptions gptq,
             CalibrationOptions calibration,
-            PerplexityOptions perplexity)
+            PerplexityOptions perplexity,
+            MemoryOptions memory)
             throws IOException {
         Checkpoint checkpoint = source.checkpoint();
         if (ArtifactReader.isArtifact(checkpoint)) {
@@ -70,6 +73,7 @@ record QuantizeRun(
                 plan,
                 windows,
                 calibration.seed(),
+                memory,
                 perplexity.heldOut(checkpoint, windows, architecture),
                 QuantizeReport.readme(checkpoint));
     }
@@ -83,6 +87,7 @@ record QuantizeRun(
                 windows.windows().length,
                 windows.seqlen(),
                 heldOut,
+                memory.hostBytes(),
                 out == null ? Path.of("") : out);
     }
 
@@ -102,11 +107,15 @@ record QuantizeRun(
                 windows,
                 seed,
                 destination.repo() == null ? null : destination.repo().id().toString());
-        try (Session session = Session.open(options, source.checkpoint());
+        List<Session> sessions = Session.forRun(options, source.checkpoint());
+        Session session = sessions.get(0);
+        try (Closeable all = () -> sessions.forEach(Session::close);
                 HeldOut.Measurement measurement = heldOut == null ? null : heldOut.begin(session, console)) {
             estimate(destination.directory())
                     .note(console, session.model().type(), session.torch().isGpu());
-            GptqQuantizer.Builder quantizer = GptqQuantizer.builder(session.model(), plan);
+            GptqQuantizer.Builder quantizer = GptqQuantizer.builder(session.model(), plan)
+                    .budget(memory.budget(session.torch(), destination.directory()));
+            sessions.subList(1, sessions.size()).forEach(other -> quantizer.alsoOn(other.model()));
             if (measurement != null) {
                 quantizer.observer(measurement.observer());
             }

@@ -7,7 +7,8 @@ import io.gptq4j.model.families.ModelFamilies;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Torch;
 import java.io.IOException;
-import java.util.Locale;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * A checkpoint opened for computing: everything that can be refused is checked before the tensor library starts.
@@ -22,11 +23,29 @@ record Session(Checkpoint checkpoint, Torch torch, LanguageModel model) implemen
         Architecture architecture = ModelFamilies.architecture(checkpoint.config());
         Torch torch = Torch.open(options.device());
         try {
-            FloatType type = FloatType.valueOf(
-                    options.dtypeOn(torch.isGpu(), checkpoint.config()).toUpperCase(Locale.ROOT));
+            FloatType type = options.dtypeOn(torch, checkpoint.config());
             return new Session(checkpoint, torch, LanguageModel.open(torch, checkpoint, architecture, type));
         } catch (IOException | RuntimeException e) {
             torch.close();
+            throw e;
+        }
+    }
+
+    /** Opens a checkpoint on each device that shares a run; the first one decides the type. */
+    static List<Session> forRun(ModelOptions options, Checkpoint checkpoint) throws IOException {
+        Architecture architecture = ModelFamilies.architecture(checkpoint.config());
+        List<Session> sessions = new ArrayList<>();
+        try {
+            for (String device : options.devices()) {
+                Torch torch = Torch.open(device);
+                FloatType type = sessions.isEmpty()
+                        ? options.quantizingDtypeOn(torch, checkpoint.config())
+                        : sessions.get(0).model.type();
+                sessions.add(new Session(checkpoint, torch, LanguageModel.open(torch, checkpoint, architecture, type)));
+            }
+            return sessions;
+        } catch (IOException | RuntimeException e) {
+            sessions.forEach(Session::close);
             throw e;
         }
     }

@@ -2,10 +2,13 @@ package io.gptq4j.tensor;
 
 import ai.djl.Device;
 import ai.djl.engine.Engine;
+import ai.djl.engine.EngineException;
 import ai.djl.engine.StandardCapabilities;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.jni.JniUtils;
+import ai.djl.util.cuda.CudaUtils;
 import java.io.IOException;
+import java.lang.management.MemoryUsage;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -109,6 +112,19 @@ public final class Torch implements AutoCloseable {
      */
     public boolean hasFastBfloat16() {
         return isGpu() || BFLOAT16_FLAG.matcher(cpuFlags()).find();
+    }
+
+    /** Bytes of the GPU's memory that nobody uses; 0 on a CPU, or where the driver does not tell. */
+    public long freeDeviceMemory() {
+        if (!isGpu()) {
+            return 0;
+        }
+        try {
+            MemoryUsage memory = CudaUtils.getGpuMemory(device);
+            return Math.max(0, memory.getMax() - memory.getCommitted());
+        } catch (IllegalArgumentException | EngineException e) {
+            return 0; // a ROCm build has no CUDA runtime to ask
+        }
     }
 
     private static String cpuFlags() {
