@@ -10,7 +10,6 @@ import io.gptq4j.cost.LinearFit;
 import io.gptq4j.cost.MachineProfile;
 import io.gptq4j.cost.Run;
 import io.gptq4j.format.ArtifactWriter;
-import io.gptq4j.gptq.ArtifactCheck;
 import io.gptq4j.gptq.ArtifactPlans;
 import io.gptq4j.gptq.GptqOptions;
 import io.gptq4j.gptq.GptqQuantizer;
@@ -184,7 +183,6 @@ final class BenchRuns {
                 LanguageModel model =
                         LanguageModel.open(torch, checkpoint, ModelFamilies.architecture(checkpoint.config()), type)) {
             QuantizationPlan plan = QuantizationPlan.of(model.architecture(), options);
-            ArtifactCheck check = new ArtifactCheck();
             try (ArtifactWriter writer = ArtifactWriter.create(
                     out,
                     ArtifactPlans.of(
@@ -193,17 +191,7 @@ final class BenchRuns {
                             plan,
                             "gptq4j:" + Version.number(),
                             ArtifactWriter.Plan.DEFAULT_SHARD_SIZE))) {
-                new GptqQuantizer(model, plan)
-                        .run(
-                                windows,
-                                module -> {
-                                    check.remember(module);
-                                    writer.write(module);
-                                },
-                                QuantizationListener.SILENT);
-                check.differenceIn(writer.complete()).ifPresent(difference -> {
-                    throw new IllegalStateException(difference);
-                });
+                GptqQuantizer.builder(model, plan).build().run(windows, writer::write, QuantizationListener.SILENT);
                 writer.commit();
             }
         }
