@@ -199,7 +199,8 @@ final class BenchKernels {
             double seconds = Timing.median(repeats, () -> {
                 try (Scope step = scope.child();
                         Scope output = scope.child()) {
-                    block.forward(output, step.call("decoder", "reshaped", hidden, hidden.shape())).close();
+                    block.forward(output, step.call("decoder", "reshaped", hidden, hidden.shape()))
+                            .close();
                     await(step);
                 }
             });
