@@ -90,7 +90,9 @@ final class QuantizeCommand implements Callable<Integer> {
         Path directory = isPassing() || (dryRun && out == null) ? null : target();
         push.check(console, options.hub());
         String summary = "Quantize " + options.model() + " to " + gptq.bits() + " bits with gptq4j";
-        try (ModelSource source = stream ? ModelSource.stream(options, console) : ModelSource.here(options, console);
+        // Of a repository a dry run fetches only the headers of the weights, whether or not the run itself will stream.
+        boolean remote = stream || (dryRun && options.repository().isPresent());
+        try (ModelSource source = remote ? ModelSource.stream(options, console) : ModelSource.here(options, console);
                 Destination destination = new Destination(console, options.hub(), push, directory, stream, summary)) {
             QuantizeRun run = QuantizeRun.plan(console, options, source, gptq, calibration, perplexity, memory);
             if (dryRun) {
