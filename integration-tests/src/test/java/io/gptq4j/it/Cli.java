@@ -67,7 +67,8 @@ final class Cli {
         return process;
     }
 
-    private ProcessBuilder builder(String... arguments) {
+    /** The process of {@code gptq4j}, to be started. */
+    ProcessBuilder builder(String... arguments) {
         List<String> command = new ArrayList<>(List.of(program.toString()));
         command.addAll(List.of(arguments));
         ProcessBuilder builder = new ProcessBuilder(command).directory(workingDirectory.toFile());
