@@ -10,5 +10,5 @@ if errorlevel 1 (
 )
 if not defined OMP_WAIT_POLICY set "OMP_WAIT_POLICY=PASSIVE"
 if not defined OPT_OUT_TRACKING set "OPT_OUT_TRACKING=true"
-"%java%" --enable-native-access=ALL-UNNAMED -Dai.djl.offline=true -Djdk.console=java.base %JAVA_OPTS% %GPTQ4J_OPTS% -cp "%~dp0..\lib\*" io.gptq4j.cli.Main %*
+"%java%" -XX:+UseSerialGC -XX:MinHeapFreeRatio=10 -XX:MaxHeapFreeRatio=25 --enable-native-access=ALL-UNNAMED -Dai.djl.offline=true -Djdk.console=java.base %JAVA_OPTS% %GPTQ4J_OPTS% -cp "%~dp0..\lib\*" io.gptq4j.cli.Main %*
 exit /b %errorlevel%
