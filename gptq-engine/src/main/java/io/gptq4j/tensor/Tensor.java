@@ -1,5 +1,7 @@
 package io.gptq4j.tensor;
 
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
 import java.nio.ByteBuffer;
@@ -11,6 +13,9 @@ import java.util.Arrays;
  * the garbage collector never frees it. Not thread-safe.
  */
 public final class Tensor implements AutoCloseable {
+    /** Bytes of rows that are brought to the heap at a time. */
+    private static final int ROWS_BYTES = 1 << 26;
+
     private final PtNDArray array;
 
     Tensor(PtNDArray array) {
@@ -89,9 +94,16 @@ public final class Tensor implements AutoCloseable {
     public byte[][] toByteRows() {
         require(DataType.UINT8);
         byte[][] rows = new byte[Math.toIntExact(size(0))][Math.toIntExact(size(1))];
-        for (int row = 0; row < rows.length; row++) {
-            try (PtNDArray view = (PtNDArray) array.get(row)) {
-                view.toByteBuffer(true).get(rows[row]);
+        int atOnce =
+                Math.max(1, ROWS_BYTES / Math.max(1, Math.toIntExact(size(1)))); // a view costs a row's worth of time
+        for (int start = 0; start < rows.length; start += atOnce) {
+            int end = Math.min(rows.length, start + atOnce);
+            try (NDArray view = array.get(start + ":" + end);
+                    NDArray host = view.toDevice(Device.cpu(), false)) { // the view itself if it is on the CPU
+                ByteBuffer bytes = host.toByteBuffer(true);
+                for (int row = start; row < end; row++) {
+                    bytes.get(rows[row]);
+                }
             }
         }
         return rows;
