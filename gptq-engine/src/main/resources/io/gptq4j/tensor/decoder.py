@@ -65,22 +65,23 @@ class Decoder(Module):
   def rms_norm(self: __torch__.Decoder, x: Tensor, weight: Tensor, eps: float) -> Tensor:
     y = x.to(6)
     y = torch.mul(y, torch.rsqrt(torch.add(torch.mean(torch.square(y), [-1], True), eps)))
-    return torch.mul(weight, torch.type_as(y, x))
+    return torch.mul_(torch.type_as(y, x), weight)
 
+  # In the place of x: the widest tensors of a block are these, and fresh memory for another costs more than the function.
   def activate(self: __torch__.Decoder, x: Tensor, kind: str) -> Tensor:
     if kind == "silu":
-      return torch.silu(x)
+      return torch.silu_(x)
     if kind == "gelu":
-      return torch.gelu(x)
+      return torch.gelu_(x)
     if kind == "gelu_tanh":
-      return torch.gelu(x, approximate="tanh")
+      return torch.gelu_(x, approximate="tanh")
     if kind == "relu":
-      return torch.relu(x)
+      return torch.relu_(x)
     ops.prim.RaiseException("unknown activation")
     return x
 
   def gated(self: __torch__.Decoder, gate: Tensor, up: Tensor, kind: str) -> Tensor:
-    return torch.mul(self.activate(gate, kind), up)
+    return torch.mul_(self.activate(gate, kind), up)
 
   # Inverse frequencies 1 / theta^(2i / D), [D / 2], as float32 arithmetic gives them in the models' own code.
   def inverse_frequencies(self: __torch__.Decoder, like: Tensor, theta: float, D: int) -> Tensor:
