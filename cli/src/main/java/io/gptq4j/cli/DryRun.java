@@ -34,6 +34,7 @@ final class DryRun {
     private final int evalWindows;
     private final int evalWindow;
     private final long statesInMemory;
+    private final long artifactOnDisk;
     private final Path out;
 
     /**
@@ -42,6 +43,7 @@ final class DryRun {
      * @param model its name as the user gave it
      * @param heldOut the text to be measured on, or null
      * @param statesInMemory bytes of hidden states that may stay in host memory
+     * @param artifactOnDisk bytes of the artifact that are on this disk at a time, at most
      * @param out where the artifact goes
      */
     DryRun(
@@ -52,6 +54,7 @@ final class DryRun {
             int seqlen,
             @Nullable HeldOut heldOut,
             long statesInMemory,
+            long artifactOnDisk,
             Path out) {
         this.model = model;
         this.directory = checkpoint.directory();
@@ -64,6 +67,7 @@ final class DryRun {
         this.evalWindows = heldOut == null ? 0 : heldOut.windows();
         this.evalWindow = heldOut == null ? 0 : heldOut.window();
         this.statesInMemory = statesInMemory;
+        this.artifactOnDisk = artifactOnDisk;
         this.out = out;
     }
 
@@ -138,8 +142,12 @@ final class DryRun {
         Estimate.Memory memory = new CostModel(plan, run(type, gpu, windows, seqlen)).memory();
         console.note("This takes about " + Sizes.format(memory.host()) + " of memory"
                 + (gpu ? ", " + Sizes.format(memory.device()) + " of it on the device" : "") + " and "
-                + Sizes.format(memory.artifact() + memory.scratch()) + " of disk; --dry-run tells how long.");
+                + Sizes.format(disk(memory)) + " of disk; --dry-run tells how long.");
         misfits(memory, type, gpu, HostMemory.available(), diskAvailable()).forEach(console::warn);
+    }
+
+    private long disk(Estimate.Memory memory) {
+        return Math.min(memory.artifact(), artifactOnDisk) + memory.scratch();
     }
 
     private Run run(FloatType type, boolean gpu, int count, int length) {
@@ -153,8 +161,8 @@ final class DryRun {
             sentences.add("It takes about " + Sizes.format(memory.host()) + " of memory, and " + Sizes.format(host)
                     + " are available; " + proposal(type, gpu, (long) (host * USABLE)));
         }
-        if (memory.artifact() + memory.scratch() > disk) {
-            sentences.add("It takes about " + Sizes.format(memory.artifact() + memory.scratch()) + " of disk, and "
+        if (disk(memory) > disk) {
+            sentences.add("It takes about " + Sizes.format(disk(memory)) + " of disk, and "
                     + Sizes.format(disk) + " are free at " + out.toAbsolutePath()
                     + "; choose --out on another disk, or fewer --bits");
         }

@@ -96,7 +96,7 @@ final class QuantizeCommand implements Callable<Integer> {
                 Destination destination = new Destination(console, options.hub(), push, directory, stream, summary)) {
             QuantizeRun run = QuantizeRun.plan(console, options, source, gptq, calibration, perplexity, memory);
             if (dryRun) {
-                run.estimate(directory).print(console, options, source.checkpoint());
+                run.estimate(directory, largestFile).print(console, options, source.checkpoint());
                 return ExitCode.OK.number();
             }
             run.write(destination, largestFile, commandLine(), start);

@@ -78,8 +78,8 @@ record QuantizeRun(
                 QuantizeReport.readme(checkpoint));
     }
 
-    /** What the run is going to cost, its result going to {@code out}, or to the Hub alone. */
-    DryRun estimate(@Nullable Path out) {
+    /** What the run is going to cost, its result going to {@code out}, or to the Hub alone, in files of this size. */
+    DryRun estimate(@Nullable Path out, long shardSize) {
         return new DryRun(
                 options.model(),
                 source.checkpoint(),
@@ -88,6 +88,7 @@ record QuantizeRun(
                 windows.seqlen(),
                 heldOut,
                 memory.hostBytes(),
+                source.client() != null && out == null ? 2 * shardSize : Long.MAX_VALUE, // one grows, one goes up
                 out == null ? Path.of("") : out);
     }
 
@@ -111,7 +112,7 @@ record QuantizeRun(
         Session session = sessions.get(0);
         try (Closeable all = () -> sessions.forEach(Session::close);
                 HeldOut.Measurement measurement = heldOut == null ? null : heldOut.begin(session, console)) {
-            estimate(destination.directory())
+            estimate(destination.directory(), shardSize)
                     .note(console, session.model().type(), session.torch().isGpu());
             GptqQuantizer.Builder quantizer = GptqQuantizer.builder(session.model(), plan)
                     .budget(memory.budget(session.torch(), destination.directory()));

@@ -133,8 +133,8 @@ class DryRunTest {
             long bytes = checkpoint.tensors().tensors().values().stream()
                     .mapToLong(tensor -> tensor.byteLength())
                     .sum();
-            DryRun dryRun =
-                    new DryRun("m", checkpoint, plan, 128, 2048, null, Long.MAX_VALUE, directory.resolve("out"));
+            DryRun dryRun = new DryRun(
+                    "m", checkpoint, plan, 128, 2048, null, Long.MAX_VALUE, Long.MAX_VALUE, directory.resolve("out"));
             Estimate.Memory memory = new CostModel(
                             plan, new Run(128, 2048, FloatType.FLOAT32, false, bytes, 0, 0, Long.MAX_VALUE))
                     .memory();
