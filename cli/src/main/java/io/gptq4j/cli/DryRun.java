@@ -137,12 +137,9 @@ final class DryRun {
                 .toList();
     }
 
-    /** Says in one line what a run is going to take of memory and disk, and warns if that is not there. */
-    void note(Console console, FloatType type, boolean gpu) throws IOException {
+    /** Warns before a run if the memory or the disk that it takes is not there. */
+    void warn(Console console, FloatType type, boolean gpu) throws IOException {
         Estimate.Memory memory = new CostModel(plan, run(type, gpu, windows, seqlen)).memory();
-        console.note("This takes about " + Sizes.format(memory.host()) + " of memory"
-                + (gpu ? ", " + Sizes.format(memory.device()) + " of it on the device" : "") + " and "
-                + Sizes.format(disk(memory)) + " of disk; --dry-run tells how long.");
         misfits(memory, type, gpu, HostMemory.available(), diskAvailable()).forEach(console::warn);
     }
 

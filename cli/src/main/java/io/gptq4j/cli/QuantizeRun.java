@@ -113,7 +113,7 @@ record QuantizeRun(
         try (Closeable all = () -> sessions.forEach(Session::close);
                 HeldOut.Measurement measurement = heldOut == null ? null : heldOut.begin(session, console)) {
             estimate(destination.directory(), shardSize)
-                    .note(console, session.model().type(), session.torch().isGpu());
+                    .warn(console, session.model().type(), session.torch().isGpu());
             GptqQuantizer.Builder quantizer = GptqQuantizer.builder(session.model(), plan)
                     .budget(memory.budget(session.torch(), destination.directory()));
             sessions.subList(1, sessions.size()).forEach(other -> quantizer.alsoOn(other.model()));

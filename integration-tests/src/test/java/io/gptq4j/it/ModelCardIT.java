@@ -52,8 +52,20 @@ class ModelCardIT {
     @Test
     void tellsWhatWasDoneAboveTheAuthorsCard() throws Exception {
         String model = TinyModel.bundled().toString();
-        JsonNode result =
-                quantize(model, "--group-size", "64", "--bits", "3", "--samples", "4", "--seqlen", "128", "-o", "my q");
+        JsonNode result = quantize(
+                model,
+                "--group-size",
+                "64",
+                "--bits",
+                "3",
+                "--samples",
+                "4",
+                "--seqlen",
+                "128",
+                "--dtype",
+                "float32",
+                "-o",
+                "my q");
         double before = result.path("perplexity_before").asDouble();
         double after = result.path("perplexity_after").asDouble();
         assertThat(before).isCloseTo(perplexity(TinyModel.bundled()), within(1e-9));
@@ -82,7 +94,7 @@ class ModelCardIT {
                         """)
                 .endsWith("# Original model card\n\n<!-- gptq4j: end -->\n" + source.substring(body))
                 .contains("\ngptq4j quantize --json -q " + model
-                        + " --group-size 64 --bits 3 --samples 4 --seqlen 128 -o 'my q'\n")
+                        + " --group-size 64 --bits 3 --samples 4 --seqlen 128 --dtype float32 -o 'my q'\n")
                 .contains("| bits | 3 |", "| group_size | 64 |", "4 windows of 128 tokens from the embedded")
                 .contains("On the embedded held-out text, in 4 windows of 512 tokens")
                 .contains(String.format(Locale.ROOT, "| original | %.2f |\n| 3-bit | %.2f |\n", before, after))

@@ -41,7 +41,11 @@ final class Solver {
                 Torch torch = Torch.open("cpu")) {
             Architecture architecture = ModelFamilies.architecture(checkpoint.config());
             QuantizationPlan plan = QuantizationPlan.of(architecture, options);
-            try (LanguageModel language = LanguageModel.open(torch, checkpoint, architecture, FloatType.FLOAT32);
+            // As the command chooses.
+            boolean brief =
+                    checkpoint.config().stringValue("torch_dtype", "float32").equals("bfloat16");
+            FloatType type = brief && torch.hasFastBfloat16() ? FloatType.BFLOAT16 : FloatType.FLOAT32;
+            try (LanguageModel language = LanguageModel.open(torch, checkpoint, architecture, type);
                     ArtifactWriter writer = ArtifactWriter.create(
                             out, ArtifactPlans.of(checkpoint, language.weights(), plan, "test:0", 5_000_000_000L))) {
                 GptqQuantizer.builder(language, plan)
