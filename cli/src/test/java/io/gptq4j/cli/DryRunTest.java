@@ -104,7 +104,7 @@ class DryRunTest {
         assertThat(out).doesNotExist();
         // A real run looks at the weights, and at once finds what they are.
         assertThat(quantize(model, "--out", out.toString())).isEqualTo(ExitCode.BAD_INPUT.number());
-        assertThat(test.err()).contains("This takes about", "--dry-run tells how long", "NaN");
+        assertThat(test.err()).contains("NaN");
     }
 
     @Test
