@@ -164,7 +164,7 @@ final class BenchCommand implements Callable<Integer> {
             Result result = measure(torch, type, directory);
             console.result(result, () -> text(result));
         } finally {
-            deleteAll(directory);
+            BenchRuns.delete(directory);
         }
         return ExitCode.OK.number();
     }
@@ -219,15 +219,6 @@ final class BenchCommand implements Callable<Integer> {
                 kvHeads != null ? kvHeads : Math.max(1, queries / 8),
                 vocab,
                 Math.max(2048, seqlen(usual)));
-    }
-
-    private static void deleteAll(Path directory) throws IOException {
-        for (String name : List.of("kernels", "model", "artifact")) {
-            if (Files.exists(directory.resolve(name))) {
-                BenchRuns.delete(directory.resolve(name));
-            }
-        }
-        Files.delete(directory);
     }
 
     private static String text(Result result) {

@@ -17,13 +17,12 @@ import io.gptq4j.gptq.QuantizationListener;
 import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.families.ModelFamilies;
-import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Torch;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -149,11 +148,15 @@ final class BenchRuns {
         MachineProfile machine;
         try (Checkpoint checkpoint = Checkpoint.open(model)) {
             plan = QuantizationPlan.of(ModelFamilies.architecture(checkpoint.config()), options);
-            long bytes = checkpoint.tensors().tensors().values().stream()
-                    .mapToLong(TensorInfo::byteLength)
-                    .sum();
             Run run = new Run(
-                    windows.windows().length, windows.seqlen(), type, torch.isGpu(), bytes, 0, 0, Long.MAX_VALUE);
+                    windows.windows().length,
+                    windows.seqlen(),
+                    type,
+                    torch.isGpu(),
+                    checkpoint.weightBytes(),
+                    0,
+                    0,
+                    Long.MAX_VALUE);
             machine = new Calibration(torch)
                     .measure(
                             type,
@@ -197,15 +200,14 @@ final class BenchRuns {
         }
     }
 
-    /** Removes a directory of files. */
+    /** Removes a directory and all that is in it. */
     static void delete(Path directory) throws IOException {
-        List<Path> files = new ArrayList<>();
-        try (Stream<Path> list = Files.list(directory)) {
-            list.forEach(files::add);
+        List<Path> paths;
+        try (Stream<Path> walk = Files.walk(directory)) {
+            paths = walk.sorted(Comparator.reverseOrder()).toList();
         }
-        for (Path file : files) {
-            Files.delete(file);
+        for (Path path : paths) {
+            Files.delete(path);
         }
-        Files.delete(directory);
     }
 }

@@ -7,7 +7,6 @@ import io.gptq4j.cost.Estimate;
 import io.gptq4j.cost.MachineProfile;
 import io.gptq4j.cost.Run;
 import io.gptq4j.gptq.QuantizationPlan;
-import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Torch;
 import java.io.IOException;
@@ -59,9 +58,7 @@ final class DryRun {
         this.model = model;
         this.directory = checkpoint.directory();
         this.plan = plan;
-        this.checkpointBytes = checkpoint.tensors().tensors().values().stream()
-                .mapToLong(TensorInfo::byteLength)
-                .sum();
+        this.checkpointBytes = checkpoint.weightBytes();
         this.windows = windows;
         this.seqlen = seqlen;
         this.evalWindows = heldOut == null ? 0 : heldOut.windows();

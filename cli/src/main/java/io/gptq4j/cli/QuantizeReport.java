@@ -9,7 +9,6 @@ import io.gptq4j.gptq.ModuleReport;
 import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.hub.transfer.CommitResult;
 import io.gptq4j.model.Architecture;
-import io.gptq4j.safetensors.TensorInfo;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -188,12 +187,5 @@ record QuantizeReport(
                         Sizes.count(perplexity.windows(), "window"),
                         perplexity.window(),
                         perplexity.text());
-    }
-
-    /** Bytes of all tensors of a checkpoint. */
-    static long weightBytes(Checkpoint checkpoint) {
-        return checkpoint.tensors().tensors().values().stream()
-                .mapToLong(TensorInfo::byteLength)
-                .sum();
     }
 }

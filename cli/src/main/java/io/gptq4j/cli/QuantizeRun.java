@@ -149,7 +149,7 @@ record QuantizeRun(
                         session.model().type().toString(),
                         modules,
                         perplexity,
-                        QuantizeReport.weightBytes(source.checkpoint()),
+                        source.checkpoint().weightBytes(),
                         writer.weightBytes());
                 if (destination.directory() == null) {
                     pushed = destination.push(complete);

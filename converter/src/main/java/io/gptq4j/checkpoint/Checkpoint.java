@@ -1,6 +1,7 @@
 package io.gptq4j.checkpoint;
 
 import io.gptq4j.safetensors.SafetensorsReader;
+import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
 import java.io.Closeable;
 import java.io.IOException;
@@ -95,6 +96,13 @@ public final class Checkpoint implements Closeable {
     /** All weights; closed together with the checkpoint. */
     public TensorSource tensors() {
         return tensors;
+    }
+
+    /** Bytes of all weights. */
+    public long weightBytes() {
+        return tensors.tensors().values().stream()
+                .mapToLong(TensorInfo::byteLength)
+                .sum();
     }
 
     /**

@@ -63,7 +63,7 @@ public final class Calibration {
                     type,
                     type == FloatType.FLOAT32 ? float32 : gemm(type),
                     attention(scope, type, Math.min(window, LONGEST_WINDOW), headDim),
-                    copy(scope),
+                    copy(),
                     elementwise(scope, type),
                     conversion(scope, type),
                     call(scope, 1),
@@ -94,17 +94,11 @@ public final class Calibration {
     /** Bytes per second, read and written, of a copy between two tensors of 256 MiB together. */
     public double copy() {
         try (Scope scope = torch.scope()) {
-            return copy(scope);
+            Tensor from = numbers(scope, LINES, 4096, FloatType.FLOAT32);
+            Tensor to = numbers(scope, LINES, 4096, FloatType.FLOAT32);
+            double seconds = secondsPerTurn(times -> run(scope, "copies", from, to, times));
+            return 2.0 * Float.BYTES * LINES * 4096 / seconds;
         }
-    }
-
-    private double copy(Scope scope) {
-        Tensor from = numbers(scope, LINES, 4096, FloatType.FLOAT32);
-        Tensor to = numbers(scope, LINES, 4096, FloatType.FLOAT32);
-        double seconds = secondsPerTurn(times -> run(scope, "copies", from, to, times));
-        from.close();
-        to.close();
-        return 2.0 * Float.BYTES * LINES * 4096 / seconds;
     }
 
     private double attention(Scope scope, FloatType type, int window, int headDim) {

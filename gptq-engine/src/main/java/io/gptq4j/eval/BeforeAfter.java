@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The perplexities of a model before and after it is quantized, measured during the run: the text passes through each
  * block twice, when it is loaded and when its modules are quantized. So neither the checkpoint nor the result is read for
- * it; the result's perplexity is that of its files but for what float16 rounds of tensors that are not quantized. A failure here does not end the run, but is told by {@link #before} and {@link #after}. Used on the run's thread.
+ * it; the result's perplexity is that of its files but for what float16 rounds of tensors that are not quantized. A failure
+ * here does not end the run, but is told by {@link #before} and {@link #after}. Used on the run's thread.
  */
 public final class BeforeAfter implements BlockObserver, AutoCloseable {
     private final LanguageModel model;
@@ -22,6 +23,7 @@ public final class BeforeAfter implements BlockObserver, AutoCloseable {
     private final Scope states;
     private final List<Tensor> before = new ArrayList<>();
     private final List<Tensor> after = new ArrayList<>();
+    private LanguageModel.@Nullable Output output;
     private @Nullable Exception failure;
 
     /**
@@ -94,11 +96,17 @@ public final class BeforeAfter implements BlockObserver, AutoCloseable {
         } else if (failure instanceof RuntimeException e) {
             throw e;
         }
-        return windows.score(model, hidden);
+        if (output == null) { // not sooner: it can be larger than a block
+            output = model.output();
+        }
+        return windows.score(output, hidden);
     }
 
     @Override
     public void close() {
+        if (output != null) {
+            output.close();
+        }
         states.close();
     }
 }

@@ -51,7 +51,10 @@ public final class Evaluator {
     public Perplexity perplexity(int[] tokens, int window, int limit) throws IOException {
         ScoredWindows windows = ScoredWindows.of(model, tokens, window, limit);
         try (Scope states = model.scope()) {
-            return windows.score(model, run(states, windows.batches()));
+            List<Tensor> hidden = run(states, windows.batches());
+            try (LanguageModel.Output output = model.output()) { // not sooner: it can be larger than a block
+                return windows.score(output, hidden);
+            }
         }
     }
 
@@ -89,11 +92,7 @@ public final class Evaluator {
         try (BlockReader reader = model.blocks()) {
             for (int layer = 0; layer < blocks; layer++) {
                 try (Scope scope = model.scope()) {
-                    DecoderBlock block;
-                    try (BlockReader.Block stored = reader.take()) {
-                        block = model.block(scope, stored);
-                    }
-                    reader.readAhead();
+                    DecoderBlock block = model.block(scope, reader);
                     hidden.replaceAll(x -> block.forward(states, x));
                 }
                 progress.update(layer + 1, blocks);

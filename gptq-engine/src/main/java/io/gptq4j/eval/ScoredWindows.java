@@ -37,13 +37,11 @@ record ScoredWindows(List<int[][]> batches, int window, int count) {
     }
 
     /** The perplexity that follows from the last block's outputs, [B, T, C] for each batch. */
-    Perplexity score(LanguageModel model, List<Tensor> hidden) throws IOException {
+    Perplexity score(LanguageModel.Output output, List<Tensor> hidden) throws IOException {
         double sum = 0;
-        try (LanguageModel.Output output = model.output()) { // not sooner: it can be larger than a block
-            for (int b = 0; b < batches.size(); b++) {
-                sum += Arrays.stream(output.logLikelihoods(hidden.get(b), batches.get(b)))
-                        .sum();
-            }
+        for (int b = 0; b < batches.size(); b++) {
+            sum += Arrays.stream(output.logLikelihoods(hidden.get(b), batches.get(b)))
+                    .sum();
         }
         long scored = (long) count * (window - 1);
         double nll = -sum / scored;

@@ -154,6 +154,10 @@ public final class GptqQuantizer {
     }
 
     private List<ModuleReport> quantize(Lanes lanes, int layer, ModuleGroup group, Sink sink) throws IOException {
+        if (group.modules().isEmpty()) {
+            lanes.forEach(lane -> lane.advance(group.stage(), null));
+            return List.of();
+        }
         long start = System.nanoTime();
         Lane first = lanes.first();
         GptqSolver solver = new GptqSolver(plan.options());
@@ -162,10 +166,12 @@ public final class GptqQuantizer {
             for (int i = 0; i < lanes.size(); i++) {
                 works.add(lanes.lane(i).scope().child());
             }
-            List<Hessian> parts = lanes.each((lane, index) -> lane.advance(works.get(index), group));
-            if (group.modules().isEmpty()) {
-                return List.of();
-            }
+            int in = group.modules().get(0).in();
+            List<Hessian> parts = lanes.each((lane, index) -> {
+                Hessian part = new Hessian(works.get(index), in);
+                lane.advance(group.stage(), part);
+                return part;
+            });
             Hessian hessian = parts.get(0);
             parts.subList(1, parts.size()).forEach(hessian::add);
             GptqSolver.Factored factored = factor(solver, works.get(0), hessian, first, layer, group);

@@ -227,7 +227,7 @@ public final class GptqSolver {
                 options.sym(),
                 options.mse(),
                 options.reference(),
-                step(refresh ? group : options.blocksize(), work.isGpu()));
+                options.reference() ? options.blocksize() : step(refresh ? group : options.blocksize(), work.isGpu()));
         w.close();
         Tensor codes = solved.get(0); // [in, rows]
         if (options.actOrder()) {
@@ -237,12 +237,12 @@ public final class GptqSolver {
     }
 
     /** How many columns are rounded one by one: a block, or, halved, the largest part of it that is still cheap. */
-    private int step(int columns, boolean gpu) {
+    private static int step(int columns, boolean gpu) {
         int step = columns;
-        while (!options.reference() && step % 2 == 0 && step > (gpu ? GPU_STEP : CPU_STEP)) {
+        while (step % 2 == 0 && step > (gpu ? GPU_STEP : CPU_STEP)) {
             step /= 2;
         }
-        return options.reference() ? options.blocksize() : step;
+        return step;
     }
 
     private List<Tensor> grids(Scope work, Tensor w, int group) {

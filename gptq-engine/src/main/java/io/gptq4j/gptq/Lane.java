@@ -1,10 +1,8 @@
 package io.gptq4j.gptq;
 
-import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.BlockReader;
 import io.gptq4j.model.DecoderBlock;
 import io.gptq4j.model.LanguageModel;
-import io.gptq4j.model.ModuleGroup;
 import io.gptq4j.model.Stage;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
@@ -71,15 +69,11 @@ final class Lane implements AutoCloseable {
     }
 
     /**
-     * Runs all windows to the group's stage.
+     * Runs all windows to a stage.
      *
-     * @return the Hessian of the input that the group's modules share; owned by {@code target}
+     * @param hessian takes the stage's inputs; null if none of its modules is to be solved
      */
-    Hessian advance(Scope target, ModuleGroup group) throws IOException {
-        Stage stage = group.stage();
-        List<Linear> modules = group.modules();
-        Hessian hessian =
-                new Hessian(target, modules.isEmpty() ? 1 : modules.get(0).in());
+    void advance(Stage stage, @Nullable Hessian hessian) throws IOException {
         for (int b = 0; b < states.size(); b++) {
             try (Scope step = scope().child()) {
                 Parked parked = states.get(b);
@@ -87,13 +81,12 @@ final class Lane implements AutoCloseable {
                 DecoderBlock.State state = stage == Stage.ATTENTION_IN
                         ? block().begin(step, residual)
                         : block().advance(step, stage, new DecoderBlock.State(residual, take(step, parked.carried)));
-                if (!modules.isEmpty()) {
+                if (hessian != null) {
                     hessian.add(block().input(step, stage, state));
                 }
                 states.set(b, park(state));
             }
         }
-        return hessian;
     }
 
     /** Turns the windows into the next block's input, and lets go of the block. */

@@ -160,6 +160,16 @@ public final class LanguageModel implements AutoCloseable {
         return new BlockReader(architecture, weights, scope);
     }
 
+    /** The next block of a reader, which goes on to the one after it; {@code target} owns its weights. */
+    public DecoderBlock block(Scope target, BlockReader reader) throws IOException {
+        DecoderBlock block;
+        try (BlockReader.Block stored = reader.take()) {
+            block = block(target, stored);
+        }
+        reader.readAhead(); // not sooner, or the bytes of two blocks would be in memory
+        return block;
+    }
+
     /** A block that was read; {@code target} owns its weights. */
     public DecoderBlock block(Scope target, BlockReader.Block stored) throws IOException {
         return DecoderBlock.load(target, architecture, stored.layer(), stored, positions, type);

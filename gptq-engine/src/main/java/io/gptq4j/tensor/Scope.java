@@ -84,8 +84,7 @@ public final class Scope implements AutoCloseable {
         });
         try (flat;
                 Scope step = child()) {
-            Tensor placed = isGpu() ? flat.copyTo(step) : flat;
-            return call("decoder", "reshaped", placed, new long[] {rows.length, columns});
+            return call("decoder", "reshaped", flat.copyTo(step), new long[] {rows.length, columns});
         }
     }
 
@@ -118,9 +117,6 @@ public final class Scope implements AutoCloseable {
 
     /** Converts what was {@linkplain #read read}, on the device; {@code raw} stays as it is. */
     public Tensor decode(RawTensor raw, FloatType type) {
-        if (!isGpu()) {
-            return call("decoder", "decode_as", raw.bytes(), raw.torchCode(), type, raw.shape());
-        }
         try (Tensor placed = raw.bytes().copyTo(this)) {
             return call("decoder", "decode_as", placed, raw.torchCode(), type, raw.shape());
         }

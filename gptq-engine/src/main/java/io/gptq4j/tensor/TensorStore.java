@@ -140,7 +140,7 @@ public final class TensorStore implements AutoCloseable {
 
     private static Tensor decoded(Scope target, Tensor host, int type, long[] shape) {
         try (Scope step = target.child()) {
-            return target.call("decoder", "from_bytes", host.copyTo(step), type, shape);
+            return target.call("decoder", "decode_as", host.copyTo(step), type, type, shape);
         }
     }
 

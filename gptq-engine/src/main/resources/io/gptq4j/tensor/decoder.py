@@ -11,19 +11,13 @@ class Decoder(Module):
   def placed(self: __torch__.Decoder, x: Tensor, device: str) -> Tensor:
     return x.to(torch.device(device))
 
-  def placed_as(self: __torch__.Decoder, x: Tensor, dtype: int) -> Tensor:
-    return x.to(dtype)
-
   # The number of the type of x, and the bytes of an element; [2].
   def type_and_width(self: __torch__.Decoder, x: Tensor) -> Tensor:
     return torch.tensor([x.dtype, torch.element_size(x)])
 
-  # The bytes of x, [bytes] uint8, and the way back.
+  # The bytes of x, [bytes] uint8; decode_as is the way back.
   def to_bytes(self: __torch__.Decoder, x: Tensor) -> Tensor:
     return torch.view_copy(torch.flatten(torch.contiguous(x)), dtype=0)
-
-  def from_bytes(self: __torch__.Decoder, raw: Tensor, dtype: int, shape: List[int]) -> Tensor:
-    return torch.reshape(torch.view_copy(raw, dtype=dtype), shape)
 
   def reshaped(self: __torch__.Decoder, x: Tensor, shape: List[int]) -> Tensor:
     return torch.clone(torch.reshape(x, shape))

@@ -102,8 +102,8 @@ class GptqQuantizerTest {
                 }
             }
             for (int layer = 0; layer < 2; layer++) {
-                DecoderBlock block = TinyModels.next(model, scope, blocks);
-                DecoderBlock source = TinyModels.next(original, scope, sources);
+                DecoderBlock block = model.block(scope, blocks);
+                DecoderBlock source = original.block(scope, sources);
                 List<DecoderBlock.State> at =
                         hidden.stream().map(x -> block.begin(scope, x)).toList();
                 for (ModuleGroup modules : model.architecture().moduleGroups()) {

@@ -3,13 +3,10 @@ package io.gptq4j.gptq;
 import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.format.QuantizedLinear;
-import io.gptq4j.model.BlockReader;
-import io.gptq4j.model.DecoderBlock;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.TinyCheckpoint;
 import io.gptq4j.model.families.ModelFamilies;
 import io.gptq4j.tensor.FloatType;
-import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Torch;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -70,14 +67,6 @@ public final class TinyModels {
                     .run(windows(5), modules::add, QuantizationListener.SILENT);
         }
         return modules;
-    }
-
-    /** The next block of a model, its weights owned by {@code scope}. */
-    static DecoderBlock next(LanguageModel model, Scope scope, BlockReader reader) throws Exception {
-        try (BlockReader.Block stored = reader.take()) {
-            reader.readAhead();
-            return model.block(scope, stored);
-        }
     }
 
     public static LanguageModel open(Torch torch, Checkpoint checkpoint, FloatType type) throws Exception {

@@ -73,14 +73,18 @@ class TensorStoreTest {
     void keepsTheTypeOfWhatIsInTheFile() throws Exception {
         try (Scope scope = torch.scope();
                 TensorStore store = new TensorStore(scope, new TensorStore.Budget(0, 0, scratch))) {
-            Tensor halves = scope.call("decoder", "placed_as", scope.floats(values(3), 12), FloatType.BFLOAT16);
+            Tensor halves = converted(scope, scope.floats(values(3), 12), FloatType.FLOAT32, FloatType.BFLOAT16);
             Tensor back = store.put(halves).take(scope);
             assertThat(scope.call("decoder", "type_and_width", back).toLongs()).containsExactly(15, 2);
-            assertThat(scope.call("decoder", "placed_as", back, FloatType.FLOAT32)
+            assertThat(converted(scope, back, FloatType.BFLOAT16, FloatType.FLOAT32)
                             .toFloats())
                     .containsExactly(values(3));
             assertThat(store.peakFile()).isEqualTo(24);
         }
+    }
+
+    private static Tensor converted(Scope scope, Tensor twelve, FloatType from, FloatType to) {
+        return scope.call("decoder", "decode_as", twelve, from, to, new long[] {12});
     }
 
     @Test

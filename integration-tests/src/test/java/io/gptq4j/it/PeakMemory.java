@@ -54,7 +54,7 @@ final class PeakMemory {
     }
 
     /** 2 GiB, the hidden states in float32, and three blocks. */
-    static long allowed(SyntheticCheckpoint checkpoint) {
+    static long allowed(SyntheticCheckpoint checkpoint) throws IOException {
         return (2L << 30) + 4L * SAMPLES * SEQLEN * checkpoint.hidden() + 3 * checkpoint.blockBytes();
     }
 

@@ -1,5 +1,9 @@
 package io.gptq4j.it;
 
+import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.checkpoint.ModelConfig;
+import io.gptq4j.model.Architecture;
+import io.gptq4j.model.families.ModelFamilies;
 import io.gptq4j.safetensors.DType;
 import io.gptq4j.safetensors.SafetensorsHeader;
 import io.gptq4j.safetensors.TensorInfo;
@@ -39,13 +43,17 @@ record SyntheticCheckpoint(int hidden, int blocks, boolean sparse) {
     }
 
     /** Bytes of the weights of one block. */
-    long blockBytes() {
-        return block(0).stream().mapToLong(TensorInfo::byteLength).sum();
+    long blockBytes() throws CheckpointException {
+        return tensors(architecture().blockTensors(0)).stream()
+                .mapToLong(TensorInfo::byteLength)
+                .sum();
     }
 
     /** Bytes of all weights. */
-    long bytes() {
-        return tensors().stream().mapToLong(TensorInfo::byteLength).sum();
+    long bytes() throws CheckpointException {
+        return tensors(architecture().tensors()).stream()
+                .mapToLong(TensorInfo::byteLength)
+                .sum();
     }
 
     /** Writes configuration, weights, index and tokenizer into a directory that it makes. */
@@ -83,40 +91,21 @@ record SyntheticCheckpoint(int hidden, int blocks, boolean sparse) {
         return config;
     }
 
-    private List<TensorInfo> tensors() {
-        List<TensorInfo> tensors = new ArrayList<>();
-        tensors.add(weight("model.embed_tokens", VOCABULARY, hidden));
-        for (int block = 0; block < blocks; block++) {
-            tensors.addAll(block(block));
-        }
-        tensors.add(weight("model.norm", hidden));
-        tensors.add(weight("lm_head", VOCABULARY, hidden));
-        return tensors;
+    private Architecture architecture() throws CheckpointException {
+        return ModelFamilies.architecture(ModelConfig.of(config(), "config.json"));
     }
 
-    private List<TensorInfo> block(int number) {
-        String block = "model.layers." + number + ".";
-        return List.of(
-                weight(block + "input_layernorm", hidden),
-                weight(block + "self_attn.q_proj", hidden, hidden),
-                weight(block + "self_attn.k_proj", hidden, hidden),
-                weight(block + "self_attn.v_proj", hidden, hidden),
-                weight(block + "self_attn.o_proj", hidden, hidden),
-                weight(block + "post_attention_layernorm", hidden),
-                weight(block + "mlp.gate_proj", intermediate(), hidden),
-                weight(block + "mlp.up_proj", intermediate(), hidden),
-                weight(block + "mlp.down_proj", hidden, intermediate()));
-    }
-
-    private static TensorInfo weight(String module, long... shape) {
-        return TensorInfo.of(module + ".weight", DType.BF16, shape);
+    private static List<TensorInfo> tensors(Map<String, List<Long>> shapes) {
+        return shapes.entrySet().stream()
+                .map(tensor -> new TensorInfo(tensor.getKey(), DType.BF16, tensor.getValue()))
+                .toList();
     }
 
     /** The tensors in their order, a new shard where the next would make one too large. */
-    private List<List<TensorInfo>> shards() {
+    private List<List<TensorInfo>> shards() throws CheckpointException {
         List<List<TensorInfo>> shards = new ArrayList<>();
         long used = SHARD_BYTES;
-        for (TensorInfo tensor : tensors()) {
+        for (TensorInfo tensor : tensors(architecture().tensors())) {
             if (used + tensor.byteLength() > SHARD_BYTES) {
                 shards.add(new ArrayList<>());
                 used = 0;
