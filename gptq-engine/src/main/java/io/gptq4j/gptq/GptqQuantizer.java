@@ -175,6 +175,7 @@ public final class GptqQuantizer {
             Hessian hessian = parts.get(0);
             parts.subList(1, parts.size()).forEach(hessian::add);
             GptqSolver.Factored factored = factor(solver, works.get(0), hessian, first, layer, group);
+            parts.forEach(Hessian::close);
 
             List<GptqSolver.Solution> solutions = lanes.each((lane, index) -> {
                 List<GptqSolver.Module> share = share(group, index, lanes.size()).stream()

@@ -77,7 +77,7 @@ public final class GptqSolver {
     /**
      * What the solve needs to know of the input.
      *
-     * @param u U, [in, in], in solve order
+     * @param u U in the upper triangle, [in, in], in solve order; strictly below it the Hessian, 2/n sum x x^T
      * @param order the column that is solved k-th
      * @param dead inputs that were zero in every token, ascending
      * @param dampPercent the damping that was needed; 1 or more means that rounding to nearest was the last resort
@@ -133,35 +133,32 @@ public final class GptqSolver {
                         .toArray();
             }
             double mean = Arrays.stream(diagonal).average().orElseThrow();
-            for (double damp = options.dampPercent(); damp < DAMP_LIMIT; damp *= DAMP_FACTOR) {
-                List<Tensor> result = inverseFactor(work, h, factor, diagonal, order, damp * mean);
-                if (result.get(1).toLongs()[0] == 0) {
-                    return new Factored(result.get(0).moveTo(scope), order, dead, damp);
+            double damp = options.dampPercent();
+            Tensor matrix = work.call(
+                    "gptq", "arranged", h, longs(work, order), factor, damped(work, diagonal, order, damp * mean));
+            while (work.call("gptq", options.reference() ? "factor_in_three_steps" : "factor", matrix)
+                            .toLongs()[0]
+                    != 0) {
+                damp *= DAMP_FACTOR;
+                if (damp >= DAMP_LIMIT) {
+                    // Without feedback between columns the solve rounds to nearest: better a poor result than a lost
+                    // run.
+                    work.call("gptq", "unconnected", matrix);
+                    return new Factored(matrix.moveTo(scope), order, dead, DAMP_LIMIT);
                 }
-                result.forEach(Tensor::close);
+                work.call("gptq", "restored", matrix, damped(work, diagonal, order, damp * mean));
             }
-            // Without feedback between columns the solve rounds to nearest: a poor result is better than a lost run.
-            return new Factored(scope.call("gptq", "identity_like", h), order, dead, DAMP_LIMIT);
+            return new Factored(matrix.moveTo(scope), order, dead, damp);
         }
     }
 
-    /** U, and 0 if there is one. */
-    private List<Tensor> inverseFactor(
-            Scope work, Tensor h, double factor, double[] diagonal, int[] order, double damp) {
-        int in = order.length;
-        int[] lines = order;
-        if (!options.reference()) { // our factor starts from the reversed matrix
-            lines = IntStream.range(0, in).map(k -> order[in - 1 - k]).toArray();
+    /** The diagonal in solve order, damped, as float32. */
+    private static Tensor damped(Scope scope, double[] diagonal, int[] order, double damp) {
+        float[] damped = new float[order.length];
+        for (int k = 0; k < order.length; k++) {
+            damped[k] = (float) diagonal[order[k]] + (float) damp;
         }
-        float[] damped = new float[in];
-        for (int k = 0; k < in; k++) {
-            damped[k] = (float) diagonal[lines[k]] + (float) damp;
-        }
-        try (Scope step = work.child()) {
-            Tensor arranged =
-                    step.call("gptq", "arranged", h, longs(step, lines), factor, step.floats(damped, damped.length));
-            return work.callAll("gptq", options.reference() ? "factor_in_three_steps" : "factor", arranged);
-        }
+        return scope.floats(damped, damped.length);
     }
 
     /**
@@ -174,9 +171,8 @@ public final class GptqSolver {
      */
     public Solution solve(Scope scope, Factored factored, List<Module> modules, FloatType type) {
         try (Scope work = scope.child()) {
-            Tensor w = work.call(
-                    "gptq", "stacked", modules.stream().map(Module::weight).toList());
-            Rows rows = solve(work, factored, w);
+            Rows rows =
+                    solve(work, factored, modules.stream().map(Module::weight).toList());
             return new Solution(split(scope, work, modules, rows, type), rows.loss);
         }
     }
@@ -186,27 +182,28 @@ public final class GptqSolver {
      */
     record Rows(Tensor codes, Tensor scale, Tensor zero, int[] gIdx, double loss) {}
 
-    /** Solves W^T {@code w} [in, rows]; consumes it. */
-    Rows solve(Scope work, Factored factored, Tensor w) {
+    /** Solves the rows of these weights [out, in], one after the other. */
+    Rows solve(Scope work, Factored factored, List<Tensor> weights) {
         int[] order = factored.order;
         int in = order.length;
+        Tensor w = work.call("gptq", "stacked", weights, longs(work, order)); // W^T [in, rows], in solve order
         int rows = Math.toIntExact(w.size(1));
+        int[] place = inverse(order);
         int group = options.groupSizeFor(in);
 
         // The reference programs make the grid of a whole row before they clear dead columns, those of groups after.
-        List<Tensor> grids = options.reference() && options.groupSize() == -1 ? grids(work, w, group) : List.of();
+        List<Tensor> grids =
+                options.reference() && options.groupSize() == -1 ? grids(work, w, place, group) : List.of();
         if (options.reference() && factored.dead.length > 0) {
-            w = replace(w, work.call("gptq", "without_lines", w, longs(work, factored.dead)));
+            int[] lines = Arrays.stream(factored.dead).map(i -> place[i]).toArray();
+            work.call("gptq", "without_lines", w, longs(work, lines));
         }
         boolean refresh = !options.staticGroups() && options.groupSize() != -1;
         if (refresh) {
             int count = (in + group - 1) / group;
             grids = List.of(work.zeros(count, rows), work.zeros(count, rows));
         } else if (grids.isEmpty()) {
-            grids = grids(work, w, group);
-        }
-        if (options.actOrder()) {
-            w = replace(w, work.call("gptq", "reordered", w, longs(work, order)));
+            grids = grids(work, w, place, group);
         }
         int[] groups = new int[in]; // in solve order
         int[] gIdx = new int[in]; // in column order
@@ -231,7 +228,9 @@ public final class GptqSolver {
         w.close();
         Tensor codes = solved.get(0); // [in, rows]
         if (options.actOrder()) {
-            codes = replace(codes, work.call("gptq", "reordered", codes, longs(work, inverse(order))));
+            Tensor ordered = codes;
+            codes = work.call("gptq", "reordered", ordered, longs(work, place));
+            ordered.close();
         }
         return new Rows(codes, grids.get(0), grids.get(1), gIdx, solved.get(1).toDoubles()[0]);
     }
@@ -245,9 +244,17 @@ public final class GptqSolver {
         return step;
     }
 
-    private List<Tensor> grids(Scope work, Tensor w, int group) {
+    private List<Tensor> grids(Scope work, Tensor w, int[] place, int group) {
         return work.callAll(
-                "gptq", "grids", w, group, options.maxq(), options.sym(), options.mse(), options.reference());
+                "gptq",
+                "grids",
+                w,
+                longs(work, place),
+                group,
+                options.maxq(),
+                options.sym(),
+                options.mse(),
+                options.reference());
     }
 
     private List<Solved> split(Scope scope, Scope work, List<Module> modules, Rows rows, FloatType type) {
@@ -286,11 +293,6 @@ public final class GptqSolver {
             }
         }
         return halves;
-    }
-
-    private static Tensor replace(Tensor old, Tensor replacement) {
-        old.close();
-        return replacement;
     }
 
     private static int[] inverse(int[] order) {

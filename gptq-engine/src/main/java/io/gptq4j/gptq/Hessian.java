@@ -9,7 +9,7 @@ import io.gptq4j.tensor.Tensor;
  * the type of x: the sum over many tokens is what a shorter type could not hold. As the matrix is symmetric, only its
  * upper triangle is summed up.
  */
-public final class Hessian {
+public final class Hessian implements AutoCloseable {
     /** Lines of the smallest products; measured: smaller ones save work that they do not do any faster. */
     private static final int CPU_BASE = 128;
 
@@ -59,5 +59,11 @@ public final class Hessian {
     /** Tokens accumulated so far. */
     public long tokens() {
         return tokens;
+    }
+
+    /** Frees the matrix. */
+    @Override
+    public void close() {
+        sum.close();
     }
 }

@@ -49,7 +49,18 @@ public final class QuantizedWeights {
     public static Tensor dequantize(Scope scope, Tensor codes, Tensor scale, Tensor zero, int[] gIdx, FloatType type) {
         try (Scope step = scope.child()) {
             Tensor groups = step.longs(Arrays.stream(gIdx).asLongStream().toArray(), gIdx.length);
-            return scope.call("gptq", "dequantized", codes, scale, zero, groups, type);
+            return scope.call("gptq", "dequantized", codes, scale, zero, groups, trivialGroup(gIdx), type);
         }
+    }
+
+    /** The size of groups that follow one another, the last of which is full; 0 if these groups do not. */
+    private static int trivialGroup(int[] gIdx) {
+        int group = gIdx.length / (gIdx[gIdx.length - 1] + 1);
+        for (int i = 0; i < gIdx.length; i++) {
+            if (gIdx[i] != i / group) {
+                return 0;
+            }
+        }
+        return gIdx.length % group == 0 ? group : 0;
     }
 }

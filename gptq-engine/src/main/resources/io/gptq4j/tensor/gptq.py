@@ -43,47 +43,76 @@ class Gptq(Module):
     return torch.diagonal(H).to(7)                                                               # [n]
 
   # factor * H with rows and columns in the given order and another diagonal [n], which is in that order already.
+  # Gathers whole lines, then, transposed, whole lines again: single elements would cost several times as much.
   def arranged(self: __torch__.Gptq, H: Tensor, order: Tensor, factor: float, diagonal: Tensor) -> Tensor:
     n = torch.size(H, 0)
     K = torch.empty_like(H)
     for i in range(0, n, 256):
-      lines = torch.index_select(H, 0, order[i:i + 256])
-      _0 = torch.mul(torch.index_select(lines, 1, order), factor, out=K[i:i + 256])
+      columns = torch.contiguous(torch.t(torch.index_select(H, 0, order[i:i + 256])))            # [n, 256], H is symmetric
+      _0 = torch.mul(torch.index_select(columns, 0, order), factor, out=K[:, i:i + 256])
     _1 = torch.copy_(torch.diagonal(K), diagonal)
     return K
 
-  def identity_like(self: __torch__.Gptq, H: Tensor) -> Tensor:
-    return torch.eye(torch.size(H, 0), dtype=6, device=H.device)
+  # H again, its upper triangle from its strict lower one, with this diagonal [n]. In place.
+  def restored(self: __torch__.Gptq, H: Tensor, diagonal: Tensor) -> Tensor:
+    n = torch.size(H, 0)
+    for i in range(0, n, 256):
+      j = min(i + 256, n)
+      L = torch.tril(H[i:j, i:j], -1)
+      _0 = torch.copy_(H[i:j, i:j], torch.add(L, torch.t(L)))
+      for a in range(j, n, 256):
+        b = min(a + 256, n)
+        _1 = torch.copy_(H[i:j, a:b], torch.t(H[a:b, i:j]))
+    _2 = torch.copy_(torch.diagonal(H), diagonal)
+    return H
 
-  # The upper Cholesky factor U of H^-1, that is H^-1 = U^T U, from one Cholesky and one triangular inverse of the
-  # index-reversed H: with J the reversal, L L^T = J H J gives U = J L^-1 J. Takes K = J H J and consumes it: K turns
-  # into L, its diagonal blocks inverted, and then into L^-1. The second result is 0 on success.
+  # The factor of an inverse that knows of no connection between columns: the identity, in the upper triangle.
+  def unconnected(self: __torch__.Gptq, H: Tensor) -> Tensor:
+    n = torch.size(H, 0)
+    for i in range(0, n, 256):
+      j = min(i + 256, n)
+      one = torch.eye(j - i, dtype=6, device=H.device)
+      _0 = torch.copy_(H[i:j, i:j], torch.add(torch.tril(H[i:j, i:j], -1), one))
+      _1 = torch.fill_(H[i:j, j:n], 0.)
+    return H
+
+  # The upper Cholesky factor U of H^-1, that is H^-1 = U^T U, by one Cholesky and one triangular inverse: H = R R^T with
+  # R upper triangular, from the last line up, and U = R^-1. In place of H, whose strict lower triangle stays as it is, so
+  # that one matrix holds U and, but for the diagonal, H. The result is 0 on success.
   # Both steps are blocked here, down to the products: LAPACK's own results change with the number of threads, and an
-  # artifact must not. Only blocks on and below the diagonal are computed.
-  def factor(self: __torch__.Gptq, K: Tensor) -> Tuple[Tensor, Tensor]:
-    n = torch.size(K, 0)
+  # artifact must not.
+  def factor(self: __torch__.Gptq, H: Tensor) -> Tensor:
+    n = torch.size(H, 0)
     outer = 256
-    failed = torch.zeros([], dtype=3, device=K.device)
+    failed = torch.zeros([], dtype=3, device=H.device)
+    first = (n - 1) // outer * outer
+    below = torch.empty([n, outer], dtype=6, device=H.device)                # what products overwrite below the diagonal
     for i in range(0, n, outer):
       j = min(i + outer, n)
-      failed = torch.maximum(failed, self.inverse_of_factor(K[i:j, i:j]))
-      if j < n:
-        P = torch.matmul(K[j:n, i:j], torch.t(K[i:j, i:j]))                                      # [n - j, outer]
-        _0 = torch.copy_(K[j:n, i:j], P)
-        for a in range(j, n, outer):
-          b = min(a + outer, n)
-          _1 = torch.addmm_(K[a:n, a:b], P[a - j:], torch.t(P[a - j:b - j]), beta=1, alpha=-1)
-    for i in range(outer, n, outer):
+      _0 = torch.copy_(below[i:j, 0:j - i], H[i:j, i:j])
+    for i in range(first, -1, -outer):
       j = min(i + outer, n)
-      P = torch.empty([j - i, i], dtype=6, device=K.device)
-      for a in range(0, i, outer):
-        _2 = torch.matmul(K[i:j, a:i], K[a:i, a:a + outer], out=P[:, a:a + outer])
-      _3 = torch.neg_(torch.matmul(K[i:j, i:j], P, out=K[i:j, 0:i]))
-    U = torch.zeros_like(K)
+      D = torch.flip(H[i:j, i:j], [0, 1])
+      failed = torch.maximum(failed, self.inverse_of_factor(D))
+      D = torch.flip(D, [0, 1])                                                                  # U's own block
+      _1 = torch.copy_(H[i:j, i:j], D)
+      if i > 0:
+        P = torch.matmul(H[0:i, i:j], torch.t(D))                                                # [i, outer] of R
+        _2 = torch.copy_(H[0:i, i:j], P)
+        for a in range(0, i, outer):
+          b = min(a + outer, i)
+          _3 = torch.addmm_(H[0:b, a:b], P[0:b], torch.t(P[a:b]), beta=1, alpha=-1)
+    for i in range(first - outer, -1, -outer):
+      j = i + outer
+      P = torch.empty([outer, n - j], dtype=6, device=H.device)
+      for a in range(j, n, outer):
+        b = min(a + outer, n)
+        _4 = torch.matmul(H[i:j, j:b], H[j:b, a:b], out=P[:, a - j:b - j])
+      _5 = torch.neg_(torch.matmul(H[i:j, i:j], P, out=H[i:j, j:n]))
     for i in range(0, n, outer):
       j = min(i + outer, n)
-      _4 = torch.copy_(U[n - j:n - i, n - j:n], torch.flip(K[i:j, 0:j], [0, 1]))
-    return (U, failed.to(4))
+      _6 = torch.copy_(H[i:j, i:j], torch.add(torch.triu(H[i:j, i:j]), torch.tril(below[i:j, 0:j - i], -1)))
+    return failed.to(4)
 
   # L^-1 in place of K = L L^T, zeros above its diagonal; the result is 0 on success.
   def inverse_of_factor(self: __torch__.Gptq, K: Tensor) -> Tensor:
@@ -108,11 +137,12 @@ class Gptq(Module):
       _4 = torch.copy_(K[i:j, 0:i], torch.neg(torch.matmul(K[i:j, i:j], P)))
     return failed
 
-  # The same factor of H itself by the three operations of the original program, in its order: equal up to rounding.
-  def factor_in_three_steps(self: __torch__.Gptq, H: Tensor) -> Tuple[Tensor, Tensor]:
+  # The same by the three operations of the original program, in its order: equal up to rounding.
+  def factor_in_three_steps(self: __torch__.Gptq, H: Tensor) -> Tensor:
     L, first = torch.linalg_cholesky_ex(H)
     U, second = torch.linalg_cholesky_ex(torch.cholesky_inverse(L), upper=True)
-    return (torch.contiguous(U), torch.maximum(first, second).to(4))
+    _0 = torch.copy_(H, torch.add(torch.triu(U), torch.tril(H, -1)))
+    return torch.maximum(first, second).to(4)
 
   # The step and zero point of each row for a range [low, high]; both [rows]. Unless told to follow the reference
   # programs, the step is what float16 can store, and the zero point is at least 1, since the v1 format has no 0.
@@ -138,11 +168,11 @@ class Gptq(Module):
   def codes(self: __torch__.Gptq, w: Tensor, scale: Tensor, zero: Tensor, maxq: int) -> Tensor:
     return torch.clamp(torch.add(torch.round(torch.div(w, scale)), zero), 0, maxq)
 
-  # Scale and zero point [rows] for the weights w [rows, g]. With exponent > 0, the best of 80 shrunken ranges by
+  # Scale and zero point [rows] for the weights w [g, rows]. With exponent > 0, the best of 80 shrunken ranges by
   # sum |w - q|^exponent.
   def grid(self: __torch__.Gptq, w: Tensor, maxq: int, sym: bool, exponent: float, reference: bool) -> Tuple[Tensor, Tensor]:
-    low = torch.clamp(torch.amin(w, [1]), None, 0.)
-    high = torch.clamp(torch.amax(w, [1]), 0., None)
+    low = torch.clamp(torch.amin(w, [0]), None, 0.)
+    high = torch.clamp(torch.amax(w, [0]), 0., None)
     if sym:
       high = torch.maximum(torch.abs(low), high)
       mirrored = torch.neg(high)
@@ -159,25 +189,21 @@ class Gptq(Module):
       for k in range(80):
         p = 1. - k / 100.
         s, z = self.step(torch.mul(low, p), torch.mul(high, p), maxq, sym, reference)
-        s1 = torch.unsqueeze(s, 1)
-        z1 = torch.unsqueeze(z, 1)
-        q = torch.mul(s1, torch.sub(self.codes(w, s1, z1, maxq), z1))
-        error = torch.sum(torch.pow(torch.abs(torch.sub(q, w)), exponent), [1])
+        q = torch.mul(s, torch.sub(self.codes(w, s, z, maxq), z))
+        error = torch.sum(torch.pow(torch.abs(torch.sub(q, w)), exponent), [0])
         better = torch.lt(error, best)
         best = torch.where(better, error, best)
         scale = torch.where(better, s, scale)
         zero = torch.where(better, z, zero)
     return (scale, zero)
 
-  # The grids of all groups of W^T [n, rows], in column order: scale and zero, both [G, rows].
-  def grids(self: __torch__.Gptq, Wt: Tensor, group: int, maxq: int, sym: bool, exponent: float, reference: bool) -> Tuple[Tensor, Tensor]:
+  # The grids of all groups of W^T [n, rows], in column order: scale and zero, both [G, rows]. Column i is line place[i].
+  def grids(self: __torch__.Gptq, Wt: Tensor, place: Tensor, group: int, maxq: int, sym: bool, exponent: float, reference: bool) -> Tuple[Tensor, Tensor]:
     n = torch.size(Wt, 0)
     scales = annotate(List[Tensor], [])
     zeros = annotate(List[Tensor], [])
     for start in range(0, n, group):
-      end = min(start + group, n)
-      w = torch.contiguous(torch.t(Wt[start:end]))
-      s, z = self.grid(w, maxq, sym, exponent, reference)
+      s, z = self.grid(torch.index_select(Wt, 0, place[start:start + group]), maxq, sym, exponent, reference)
       _0 = torch.append(scales, s)
       _1 = torch.append(zeros, z)
     return (torch.stack(scales), torch.stack(zeros))
@@ -195,27 +221,28 @@ class Gptq(Module):
     rows = torch.size(Wt, 1)
     tile = rows
     if not Wt.is_cuda:
-      tile = 2048                              # three such lines fit the first cache, and above it operators start threads
+      tile = min(rows, 2048)                   # three such lines fit the first cache, and above it operators start threads
+    tiles = (rows + tile - 1) // tile
     codes = torch.empty([n, rows], dtype=0, device=Wt.device)
     Q = torch.empty([step, rows], dtype=6, device=Wt.device)
-    norms = torch.empty([n], dtype=6, device=Wt.device)
+    norms = torch.empty([tiles, n], dtype=6, device=Wt.device)
     for i1 in range(0, n, step):
       i2 = min(i1 + step, n)
       if refresh > 0:
         for i in range(i1, i2):
           if i % refresh == 0:
-            members = torch.contiguous(torch.t(Wt[i:min(i + refresh, n)]))
-            s0, z0 = self.grid(members, maxq, sym, exponent, reference)
+            s0, z0 = self.grid(Wt[i:min(i + refresh, n)], maxq, sym, exponent, reference)
             _0 = torch.copy_(torch.select(scale, 0, i // refresh), s0)
             _1 = torch.copy_(torch.select(zero, 0, i // refresh), z0)
-      S = torch.index_select(scale, 0, groups[i1:i2])                                            # [step, rows]
-      Z = torch.index_select(zero, 0, groups[i1:i2])
       U1 = torch.contiguous(U[i1:i2, i1:i2])
-      for r1 in range(0, rows, tile):
+      waiting = annotate(List[Future[Tensor]], [])
+      for t in range(1, tiles):
+        r1 = t * tile
         r2 = min(r1 + tile, rows)
-        _2 = self.columns(Wt[i1:i2, r1:r2], U1, S[:, r1:r2], Z[:, r1:r2], Q[0:i2 - i1, r1:r2], maxq, sym, reference)
-      _3 = torch.copy_(codes[i1:i2], torch.add_(Q[0:i2 - i1], Z))
-      _4 = torch.linalg_vector_norm(Wt[i1:i2], 2, [1], False, out=norms[i1:i2])
+        _2 = torch.append(waiting, fork(self.columns, Wt[i1:i2, r1:r2], U1, scale[:, r1:r2], zero[:, r1:r2], groups[i1:i2], Q[0:i2 - i1, r1:r2], codes[i1:i2, r1:r2], norms[t, i1:i2], maxq, sym, reference))
+      _3 = self.columns(Wt[i1:i2, 0:tile], U1, scale[:, 0:tile], zero[:, 0:tile], groups[i1:i2], Q[0:i2 - i1, 0:tile], codes[i1:i2, 0:tile], norms[0, i1:i2], maxq, sym, reference)
+      for future in waiting:
+        _4 = torch.wait(future)
       if i2 < n:
         first = i1
         last = n
@@ -231,17 +258,20 @@ class Gptq(Module):
   # The columns of one step, for some rows. W [count, rows] turns into Err; Q gets the codes less the zero points, which
   # are clamped to what the codes' range 0 .. maxq leaves them: round(w / s) + z on the grid, as the reference has it.
   # Product and difference are one operation each, rounded once, unless the reference programs are to be followed.
-  def columns(self: __torch__.Gptq, W: Tensor, U: Tensor, S: Tensor, Z: Tensor, Q: Tensor, maxq: int, sym: bool, reference: bool) -> Tensor:
+  def columns(self: __torch__.Gptq, W: Tensor, U: Tensor, scale: Tensor, zero: Tensor, groups: Tensor, Q: Tensor, codes: Tensor, norms: Tensor, maxq: int, sym: bool, reference: bool) -> Tensor:
     count = torch.size(W, 0)
+    S = torch.index_select(scale, 0, groups)                                                     # [count, rows]
     w = torch.unbind(W)
     s = torch.unbind(S)
     u = torch.unbind(U)
     uu = torch.unbind(torch.diagonal(U))
     q = torch.unbind(Q)
+    Z = Q
     lows = annotate(List[Tensor], [])
     highs = annotate(List[Tensor], [])
     middle = (maxq + 1) // 2
     if not sym:
+      Z = torch.index_select(zero, 0, groups)
       lows = torch.unbind(torch.neg(Z))
       highs = torch.unbind(torch.rsub(Z, maxq))
     for j in range(count):
@@ -258,15 +288,38 @@ class Gptq(Module):
         _5 = torch.div_(torch.addcmul_(w[j], q[j], s[j], value=-1), uu[j])
         if j + 1 < count:
           _6 = torch.addr_(W[j + 1:], u[j][j + 1:], w[j], beta=1, alpha=-1)
+    if sym:
+      _7 = torch.copy_(codes, torch.add_(Q, middle))
+    else:
+      _8 = torch.copy_(codes, torch.add_(Q, Z))
+    _9 = torch.linalg_vector_norm(W, 2, [1], False, out=norms)
     return W
 
-  # W^T [n, rows] in float32 from the weights [out, n] of several modules, stacked by rows.
-  def stacked(self: __torch__.Gptq, weights: List[Tensor]) -> Tensor:
-    return torch.contiguous(torch.t(torch.cat(weights, 0).to(6)))
+  # W^T [n, rows] in float32 from the weights [out, n] of several modules, side by side, with its lines in this order.
+  def stacked(self: __torch__.Gptq, weights: List[Tensor], order: Tensor) -> Tensor:
+    rows = 0
+    for w in weights:
+      rows = rows + torch.size(w, 0)
+    Wt = torch.empty([torch.size(order, 0), rows], dtype=6, device=order.device)
+    waiting = annotate(List[Future[Tensor]], [])
+    start = 0
+    for w in weights:
+      for r in range(0, torch.size(w, 0), 512):
+        part = w[r:r + 512]
+        end = start + torch.size(part, 0)
+        _0 = torch.append(waiting, fork(self.turned, part, order, Wt[:, start:end]))
+        start = end
+    for future in waiting:
+      _1 = torch.wait(future)
+    return Wt
 
-  # x [n, rows] with some lines set to zero.
+  # The transposed w [rows, n] with its lines in this order, into out [n, rows].
+  def turned(self: __torch__.Gptq, w: Tensor, order: Tensor, out: Tensor) -> Tensor:
+    return torch.copy_(out, torch.index_select(torch.contiguous(torch.t(w.to(6))), 0, order))
+
+  # Some lines of x [n, rows] set to zero, in place.
   def without_lines(self: __torch__.Gptq, x: Tensor, lines: Tensor) -> Tensor:
-    return torch.index_fill(x, 0, lines, 0.)
+    return torch.index_fill_(x, 0, lines, 0.)
 
   def as_bytes(self: __torch__.Gptq, x: Tensor) -> Tensor:
     return x.to(0)
@@ -283,14 +336,20 @@ class Gptq(Module):
     return torch.contiguous(x[:, start:end])
 
   # W[o, i] = scale[g_idx[i], o] * (codes[o, i] - zero[g_idx[i], o]) as dtype, with scales as float16 stores them; codes
-  # [out, n], scale and zero [G, out]. Some rows at a time, so that what is in float32 stays small.
-  def dequantized(self: __torch__.Gptq, codes: Tensor, scale: Tensor, zero: Tensor, g_idx: Tensor, dtype: int) -> Tensor:
+  # [out, n], scale and zero [G, out]. With group > 0, g_idx[i] = i / group. Some rows at a time, so that what is in
+  # float32 stays small.
+  def dequantized(self: __torch__.Gptq, codes: Tensor, scale: Tensor, zero: Tensor, g_idx: Tensor, group: int, dtype: int) -> Tensor:
     W = torch.empty(torch.size(codes), dtype=dtype, device=codes.device)
     stored = torch.contiguous(torch.t(scale.to(5).to(6)))                                        # [out, G]
     zeros = torch.contiguous(torch.t(zero))
     for start in range(0, torch.size(codes, 0), 256):
       end = min(start + 256, torch.size(codes, 0))
-      s = torch.index_select(stored[start:end], 1, g_idx)
-      z = torch.index_select(zeros[start:end], 1, g_idx)
-      _0 = torch.copy_(W[start:end], torch.mul(s, torch.sub(codes[start:end].to(6), z)))
+      if group > 0:
+        q = torch.reshape(codes[start:end].to(6), [end - start, -1, group])                      # [256, G, group]
+        w = torch.mul_(torch.sub_(q, torch.unsqueeze(zeros[start:end], 2)), torch.unsqueeze(stored[start:end], 2))
+        _0 = torch.copy_(W[start:end], torch.reshape(w, [end - start, -1]))
+      else:
+        s = torch.index_select(stored[start:end], 1, g_idx)
+        z = torch.index_select(zeros[start:end], 1, g_idx)
+        _1 = torch.copy_(W[start:end], torch.mul(s, torch.sub(codes[start:end].to(6), z)))
     return W

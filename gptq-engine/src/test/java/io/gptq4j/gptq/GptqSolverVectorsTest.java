@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.gptq4j.tensor.Scope;
-import io.gptq4j.tensor.Tensor;
 import io.gptq4j.tensor.Torch;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -78,9 +77,9 @@ class GptqSolverVectorsTest {
                 c.get("blocksize").asInt(),
                 true);
         try (Scope scope = torch.scope()) {
-            Tensor w = scope.call("gptq", "stacked", List.of(scope.floats(W, OUT, IN)));
             GptqSolver solver = new GptqSolver(options);
-            GptqSolver.Rows rows = solver.solve(scope, solver.factor(scope, scope.floats(H, IN, IN), 1), w);
+            GptqSolver.Rows rows = solver.solve(
+                    scope, solver.factor(scope, scope.floats(H, IN, IN), 1), List.of(scope.floats(W, OUT, IN)));
             byte[][] codes = rows.codes().toByteRows(); // [in][out]
             float[] scale = rows.scale().toFloats(); // [groups][out]
             float[] zero = rows.zero().toFloats();

@@ -39,19 +39,17 @@ class GridVectorsTest {
     private static Grid grid(
             Scope scope, float[] w, int columns, int maxq, boolean sym, double mse, boolean reference) {
         int rows = w.length / columns;
-        Tensor weights = scope.floats(w, rows, columns);
+        float[] transposed = new float[w.length];
+        for (int i = 0; i < w.length; i++) {
+            transposed[i % columns * rows + i / columns] = w[i];
+        }
+        Tensor weights = scope.floats(transposed, columns, rows);
         List<Tensor> grid = scope.callAll("gptq", "grid", weights, maxq, sym, mse, reference);
-        Tensor codes = scope.call(
-                "gptq",
-                "codes",
-                weights,
-                scope.call("decoder", "reshaped", grid.get(0), new long[] {rows, 1}),
-                scope.call("decoder", "reshaped", grid.get(1), new long[] {rows, 1}),
-                maxq);
-        float[] flat = codes.toFloats();
+        float[] flat = scope.call("gptq", "codes", weights, grid.get(0), grid.get(1), maxq)
+                .toFloats();
         int[][] integers = new int[rows][columns];
         for (int i = 0; i < flat.length; i++) {
-            integers[i / columns][i % columns] = (int) flat[i];
+            integers[i % rows][i / rows] = (int) flat[i];
         }
         return new Grid(grid.get(0).toFloats(), grid.get(1).toFloats(), integers);
     }
