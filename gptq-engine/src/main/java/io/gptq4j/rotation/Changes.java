@@ -91,6 +91,6 @@ final class Changes {
 
     private IllegalArgumentException refused(String reason) {
         return new IllegalArgumentException(
-                "A " + family + " model cannot be rotated and stay one: " + reason + "; leave --rotate out");
+                family + " cannot be rotated into a checkpoint of the same family: " + reason + "; leave --rotate out");
     }
 }

@@ -233,7 +233,7 @@ class RotatedCheckpointTest {
         try (Checkpoint original = Checkpoint.open(model)) {
             assertThatThrownBy(() -> RotatedCheckpoint.of(original, 9))
                     .isInstanceOf(IllegalArgumentException.class)
-                    .hasMessageStartingWith("A " + family + " model cannot be rotated and stay one: ")
+                    .hasMessageStartingWith(family + " cannot be rotated into a checkpoint of the same family: ")
                     .hasMessageContaining(reason)
                     .hasMessageEndingWith("leave --rotate out");
         }
