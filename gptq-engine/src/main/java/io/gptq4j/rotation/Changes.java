@@ -26,10 +26,12 @@ final class Changes {
      */
     static Map<String, Change> of(Architecture architecture) {
         Changes changes = new Changes(architecture.family());
-        switch (architecture.residual()) {
-            case PRE_NORM -> {}
-            case PRE_NORM_FROM_NORM, POST_NORM ->
-                throw changes.refused("the weights of its norms stay in the residual stream");
+        boolean normed = switch (architecture.residual()) {
+            case PRE_NORM -> false;
+            case PRE_NORM_FROM_NORM, POST_NORM -> true;
+        };
+        if (normed) {
+            throw changes.refused("the weights of its norms stay in the residual stream");
         }
         String tokens = architecture.embedding().tokens() + ".weight";
         changes.put(tokens, new Change.Rows(tokens, Optional.empty()));
