@@ -51,6 +51,9 @@ final class QuantizeCommand implements Callable<Integer> {
     private final MethodOptions method = new MethodOptions();
 
     @Mixin
+    private final RotationOptions rotation = new RotationOptions();
+
+    @Mixin
     private final CalibrationOptions calibration = new CalibrationOptions();
 
     @Option(
@@ -94,7 +97,8 @@ final class QuantizeCommand implements Callable<Integer> {
         boolean remote = stream || (dryRun && options.repository().isPresent());
         try (ModelSource source = remote ? ModelSource.stream(options, console) : ModelSource.here(options, console);
                 Destination destination = new Destination(console, options.hub(), push, directory, stream, summary)) {
-            QuantizeRun run = QuantizeRun.plan(console, options, source, gptq, calibration, perplexity, memory);
+            QuantizeRun run =
+                    QuantizeRun.plan(console, options, source, gptq, rotation, calibration, perplexity, memory);
             if (dryRun) {
                 run.estimate(directory, largestFile).print(console, options, source.checkpoint());
                 return ExitCode.OK.number();

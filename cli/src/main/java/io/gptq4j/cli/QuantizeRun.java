@@ -29,6 +29,7 @@ import org.jspecify.annotations.Nullable;
  * @param console where it tells
  * @param options the model as the user gave it
  * @param source the model, opened; stays the caller's to close
+ * @param checkpoint what is quantized: the source's weights, rotated if that was asked for
  * @param plan what is quantized, and how
  * @param windows what it is calibrated on
  * @param seed what chose them
@@ -40,6 +41,7 @@ record QuantizeRun(
         Console console,
         ModelOptions options,
         ModelSource source,
+        Checkpoint checkpoint,
         QuantizationPlan plan,
         CalibrationSet windows,
         long seed,
@@ -53,15 +55,16 @@ record QuantizeRun(
             ModelOptions options,
             ModelSource source,
             GptqOptions gptq,
+            RotationOptions rotation,
             CalibrationOptions calibration,
             PerplexityOptions perplexity,
             MemoryOptions memory)
             throws IOException {
-        Checkpoint checkpoint = source.checkpoint();
-        if (ArtifactReader.isArtifact(checkpoint)) {
+        if (ArtifactReader.isArtifact(source.checkpoint())) {
             throw new CheckpointException(
                     options.model() + " is quantized already; quantize the float checkpoint it came from");
         }
+        Checkpoint checkpoint = rotation.applied(console, source.checkpoint(), calibration.seed());
         Architecture architecture = ModelFamilies.architecture(checkpoint.config());
         QuantizationPlan plan = QuantizationPlan.of(architecture, gptq);
         plan.warning().ifPresent(console::warn);
@@ -70,6 +73,7 @@ record QuantizeRun(
                 console,
                 options,
                 source,
+                checkpoint,
                 plan,
                 windows,
                 calibration.seed(),
@@ -82,7 +86,7 @@ record QuantizeRun(
     DryRun estimate(@Nullable Path out, long shardSize) {
         return new DryRun(
                 options.model(),
-                source.checkpoint(),
+                checkpoint,
                 plan,
                 windows.windows().length,
                 windows.seqlen(),
@@ -108,7 +112,7 @@ record QuantizeRun(
                 windows,
                 seed,
                 destination.repo() == null ? null : destination.repo().id().toString());
-        List<Session> sessions = Session.forRun(options, source.checkpoint());
+        List<Session> sessions = Session.forRun(options, checkpoint);
         Session session = sessions.get(0);
         try (Closeable all = () -> sessions.forEach(Session::close);
                 HeldOut.Measurement measurement = heldOut == null ? null : heldOut.begin(session, console)) {
@@ -122,7 +126,7 @@ record QuantizeRun(
             }
             String tool = "gptq4j:" + Version.number();
             ArtifactWriter.Plan artifact =
-                    ArtifactPlans.of(source.checkpoint(), session.model().weights(), plan, tool, shardSize);
+                    ArtifactPlans.of(checkpoint, session.model().weights(), plan, tool, shardSize);
             destination.open(report.card(readme, null, command).text());
             QuantizeReport.Outcome outcome;
             Path complete;

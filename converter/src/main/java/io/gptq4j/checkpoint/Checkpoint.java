@@ -71,6 +71,15 @@ public final class Checkpoint implements Closeable {
         return new Checkpoint(directory, config, KeptTensors.over(tensors, scratch));
     }
 
+    /**
+     * The same repository, described by another config.json and with other weights in the place of its own.
+     *
+     * @param weights closed together with the result, and may be made of this checkpoint's
+     */
+    public Checkpoint with(ModelConfig otherConfig, TensorSource weights) {
+        return new Checkpoint(directory, otherConfig, weights);
+    }
+
     private static ModelConfig config(Path directory) throws IOException {
         if (!Files.isDirectory(directory)) {
             throw new CheckpointException(directory + " is not a directory; expected one with a model's files");

@@ -28,13 +28,7 @@ final class HalfConversion {
     static void convert(DType dtype, ByteBuffer source, ByteBuffer target, Overflow overflow) throws IOException {
         int count = source.remaining() / (dtype.bits() / 8);
         for (int index = 0; index < count; index++) {
-            double value = switch (dtype) {
-                case F16 -> Half.toFloat(source.getShort());
-                case BF16 -> Float.intBitsToFloat(source.getShort() << 16);
-                case F32 -> source.getFloat();
-                case F64 -> source.getDouble();
-                default -> throw new IllegalArgumentException(dtype + " is no floating type of weights");
-            };
+            double value = FloatElements.next(dtype, source);
             short half = Half.fromDouble(value);
             if ((half & 0x7fff) == 0x7c00 && Double.isFinite(value)) {
                 overflow.at(index, value);
