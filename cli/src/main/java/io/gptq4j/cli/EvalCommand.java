@@ -9,15 +9,16 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code gptq4j eval}: perplexity of a text, for float and quantized checkpoints. */
+/** {@code gptq4j eval}: perplexity of a text, for float and quantized checkpoints, alone or compared. */
 @Command(
         name = "eval",
         description = "Measures the perplexity of a text: windows without overlap, no tokens added, the first token of"
-                + " each window not scored.")
+                + " each window not scored. Compares models on the same windows.")
 final class EvalCommand implements Callable<Integer> {
     private final Console console;
 
@@ -35,6 +36,23 @@ final class EvalCommand implements Callable<Integer> {
 
     @Option(names = "--windows", paramLabel = "N", description = "Score only the first N windows (default: all).")
     private int windows = Integer.MAX_VALUE;
+
+    @Option(
+            names = "--compare",
+            paramLabel = "OTHER",
+            description = "Another model: tells which of the two is better, and whether that is more than noise.")
+    private @Nullable String compare;
+
+    @Option(
+            names = "--reference",
+            paramLabel = "FLOAT",
+            description =
+                    "The float model: tells how far predictions are from its own, by KL divergence and agreement on"
+                            + " the most likely token (default, with --compare: MODEL, if it is not quantized).")
+    private @Nullable String reference;
+
+    @Mixin
+    private final MemoryOptions memory = new MemoryOptions();
 
     EvalCommand(Console console) {
         this.console = console;
@@ -57,16 +75,28 @@ final class EvalCommand implements Callable<Integer> {
         if (windows < 1 || window < 0) {
             throw new IllegalArgumentException("--windows and --window must be positive");
         }
+        memory.check();
         String content = TextFile.read(text);
         long start = System.nanoTime();
+        if (compare != null || reference != null) {
+            new EvalComparison(console, options, memory, compare, reference).run(text, content, window, windows, start);
+        } else {
+            evaluate(content, start);
+        }
+        return ExitCode.OK.number();
+    }
+
+    private void evaluate(String content, long start) throws IOException {
         try (Checkpoint checkpoint = Checkpoint.open(options.locate(console).directory());
                 Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson());
                 Session session = Session.open(options, checkpoint)) {
             int length = window > 0 ? window : session.model().architecture().defaultWindow();
             ProgressView view = console.progress();
             view.start("evaluating", session.model().architecture().layers());
-            Evaluator evaluator =
-                    new Evaluator(session.model(), (done, blocks) -> view.update(done, "block " + done + "/" + blocks));
+            Evaluator evaluator = new Evaluator(
+                    session.model(),
+                    memory.budget(session.torch(), null),
+                    (done, blocks) -> view.update(done, "block " + done + "/" + blocks));
             Perplexity p = evaluator.perplexity(tokenizer.encode(content), length, windows);
             view.finish();
             double seconds = (System.nanoTime() - start) / 1e9;
@@ -92,6 +122,5 @@ final class EvalCommand implements Callable<Integer> {
                             result.device(),
                             seconds));
         }
-        return ExitCode.OK.number();
     }
 }

@@ -16,14 +16,15 @@ final class MemoryOptions {
             names = "--states-memory",
             paramLabel = "SIZE",
             description =
-                    "Host memory for the hidden states of the calibration windows, such as 8GB; what exceeds it goes"
-                            + " to a scratch file (default: two fifths of what is available).")
+                    "Host memory for the hidden states of the windows, such as 8GB; what exceeds it goes to a scratch"
+                            + " file (default: two fifths of what is available).")
     private @Nullable String states;
 
     @Option(
             names = "--scratch",
             paramLabel = "DIR",
-            description = "Where that file goes (default: the directory that --out is in).")
+            description = "Where that file goes (default: the directory that the result goes to, or the one for"
+                    + " temporary files).")
     private @Nullable Path scratch;
 
     /** Bytes of hidden states that may stay in host memory. */

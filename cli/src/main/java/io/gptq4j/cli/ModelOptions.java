@@ -101,6 +101,15 @@ final class ModelOptions {
 
     /** Finds the directory, or brings the repository to this disk. */
     Located locate(Console console) throws IOException {
+        return locate(console, model, revision);
+    }
+
+    /** Does the same for another model, of which a repository's branch main is meant. */
+    Located locate(Console console, String other) throws IOException {
+        return locate(console, other, null);
+    }
+
+    private Located locate(Console console, String model, @Nullable String revision) throws IOException {
         Path directory = Path.of(model);
         if (Files.exists(directory)) {
             if (revision != null) {
@@ -109,9 +118,9 @@ final class ModelOptions {
             }
             return new Located(directory, null, null);
         }
-        RepoId id = requireRepository();
+        RepoId id = requireRepository(model);
         console.note("There is no directory " + model + ", so it is taken for a repository on the Hub.");
-        SnapshotRequest request = request(id);
+        SnapshotRequest request = request(id, revision);
         try (HubClient client = client(console)) {
             Snapshot snapshot = client.snapshot(request.only(WeightFiles.once(names(client.plan(request)))));
             console.progress().finish();
@@ -135,8 +144,8 @@ final class ModelOptions {
             throw new IllegalArgumentException(
                     "--stream is for repositories on the Hub, but " + model + " is a directory here; leave it out");
         }
-        RepoId id = requireRepository();
-        SnapshotRequest request = request(id);
+        RepoId id = requireRepository(model);
+        SnapshotRequest request = request(id, revision);
         String commit = client.info(request.repo(), request.revision()).sha();
         if (commit == null) {
             throw new CheckpointException(model + " has no commit at revision '" + request.revision() + "'");
@@ -161,7 +170,7 @@ final class ModelOptions {
                 .build();
     }
 
-    private SnapshotRequest request(RepoId id) {
+    private static SnapshotRequest request(RepoId id, @Nullable String revision) {
         return SnapshotRequest.of(new Repo(RepoType.MODEL, id))
                 .at(revision == null ? Revision.MAIN : new Revision(revision));
     }
@@ -170,12 +179,16 @@ final class ModelOptions {
         return plan.files().stream().map(Snapshot.File::path).toList();
     }
 
-    private RepoId requireRepository() throws NoSuchFileException {
-        return repository().orElseThrow(() -> new NoSuchFileException(model, null, "no such directory"));
+    private static RepoId requireRepository(String model) throws NoSuchFileException {
+        return repository(model).orElseThrow(() -> new NoSuchFileException(model, null, "no such directory"));
     }
 
     /** The repository that is meant; empty if there is a directory of that name, or it can be no repository's. */
     Optional<RepoId> repository() {
+        return repository(model);
+    }
+
+    private static Optional<RepoId> repository(String model) {
         if (Files.exists(Path.of(model))) {
             return Optional.empty();
         }

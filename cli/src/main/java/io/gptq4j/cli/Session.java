@@ -31,6 +31,11 @@ record Session(Checkpoint checkpoint, Torch torch, LanguageModel model) implemen
         }
     }
 
+    /** Another model in this session, in the same type; the caller closes it. */
+    LanguageModel open(Checkpoint other) throws IOException {
+        return LanguageModel.open(torch, other, ModelFamilies.architecture(other.config()), model.type());
+    }
+
     /** Opens a checkpoint on each device that shares a run; the first one decides the type. */
     static List<Session> forRun(ModelOptions options, Checkpoint checkpoint) throws IOException {
         Architecture architecture = ModelFamilies.architecture(checkpoint.config());

@@ -99,7 +99,11 @@ public final class BeforeAfter implements BlockObserver, AutoCloseable {
         if (output == null) { // not sooner: it can be larger than a block
             output = model.output();
         }
-        return windows.score(output, hidden);
+        double sum = 0;
+        for (int b = 0; b < hidden.size(); b++) {
+            sum += windows.score(output, b, hidden.get(b));
+        }
+        return windows.perplexity(sum);
     }
 
     @Override

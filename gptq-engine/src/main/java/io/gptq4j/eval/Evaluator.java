@@ -5,7 +5,9 @@ import io.gptq4j.model.DecoderBlock;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
+import io.gptq4j.tensor.TensorStore;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -18,7 +20,11 @@ public final class Evaluator {
     /** Positions whose logits are brought to the heap at a time. */
     private static final int LOGIT_ROWS = 64;
 
+    private static final TensorStore.Budget IN_MEMORY =
+            new TensorStore.Budget(Long.MAX_VALUE, Long.MAX_VALUE, Path.of(""));
+
     private final LanguageModel model;
+    private final TensorStore.Budget budget;
     private final Progress progress;
 
     /** Hears how many of the blocks are done. */
@@ -33,9 +39,15 @@ public final class Evaluator {
         void accept(float[] logits) throws IOException;
     }
 
-    /** An evaluator of {@code model}. */
+    /** An evaluator of {@code model} that keeps all hidden states in memory. */
     public Evaluator(LanguageModel model, Progress progress) {
+        this(model, IN_MEMORY, progress);
+    }
+
+    /** An evaluator of {@code model} that keeps hidden states where {@code budget} allows. */
+    public Evaluator(LanguageModel model, TensorStore.Budget budget, Progress progress) {
         this.model = model;
+        this.budget = budget;
         this.progress = progress;
     }
 
@@ -50,11 +62,18 @@ public final class Evaluator {
      */
     public Perplexity perplexity(int[] tokens, int window, int limit) throws IOException {
         ScoredWindows windows = ScoredWindows.of(model, tokens, window, limit);
-        try (Scope states = model.scope()) {
-            List<Tensor> hidden = run(states, windows.batches());
+        try (Scope scope = model.scope();
+                TensorStore store = new TensorStore(scope, budget)) {
+            List<TensorStore.Kept> hidden = run(model, windows.batches(), store, progress);
+            double sum = 0;
             try (LanguageModel.Output output = model.output()) { // not sooner: it can be larger than a block
-                return windows.score(output, hidden);
+                for (int b = 0; b < hidden.size(); b++) {
+                    try (Scope step = scope.child()) {
+                        sum += windows.score(output, b, hidden.get(b).take(step));
+                    }
+                }
             }
+            return windows.perplexity(sum);
         }
     }
 
@@ -67,8 +86,10 @@ public final class Evaluator {
     public double[] score(int[] tokens, @Nullable LogitSink logits) throws IOException {
         model.requireWindow(tokens.length);
         int[][] window = {tokens};
-        try (Scope states = model.scope()) {
-            Tensor hidden = run(states, List.<int[][]>of(window)).get(0);
+        try (Scope states = model.scope();
+                TensorStore store = new TensorStore(states, budget)) {
+            Tensor hidden =
+                    run(model, List.<int[][]>of(window), store, progress).get(0).take(states);
             try (LanguageModel.Output output = model.output()) {
                 if (logits != null) {
                     for (int start = 0; start < tokens.length; start += LOGIT_ROWS) {
@@ -80,12 +101,15 @@ public final class Evaluator {
         }
     }
 
-    /** The last block's outputs, [B, T, C] for each batch. */
-    private List<Tensor> run(Scope states, List<int[][]> batches) throws IOException {
-        List<Tensor> hidden = new ArrayList<>();
+    /** The last block's outputs, [B, T, C] for each batch, in a store. */
+    static List<TensorStore.Kept> run(LanguageModel model, List<int[][]> batches, TensorStore store, Progress progress)
+            throws IOException {
+        List<TensorStore.Kept> hidden = new ArrayList<>();
         try (LanguageModel.Embedder embedder = model.embedder()) {
             for (int[][] batch : batches) {
-                hidden.add(embedder.embed(states, batch));
+                try (Scope step = model.scope()) {
+                    hidden.add(store.put(embedder.embed(step, batch)));
+                }
             }
         }
         int blocks = model.architecture().layers();
@@ -93,7 +117,12 @@ public final class Evaluator {
             for (int layer = 0; layer < blocks; layer++) {
                 try (Scope scope = model.scope()) {
                     DecoderBlock block = model.block(scope, reader);
-                    hidden.replaceAll(x -> block.forward(states, x));
+                    for (int b = 0; b < hidden.size(); b++) {
+                        try (Scope step = scope.child()) {
+                            Tensor x = hidden.get(b).take(step);
+                            hidden.set(b, store.put(block.forward(step, x)));
+                        }
+                    }
                 }
                 progress.update(layer + 1, blocks);
             }

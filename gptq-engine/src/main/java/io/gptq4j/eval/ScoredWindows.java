@@ -36,13 +36,13 @@ record ScoredWindows(List<int[][]> batches, int window, int count) {
         return new ScoredWindows(CalibrationSet.batches(windows, TOKENS), window, count);
     }
 
-    /** The perplexity that follows from the last block's outputs, [B, T, C] for each batch. */
-    Perplexity score(LanguageModel.Output output, List<Tensor> hidden) throws IOException {
-        double sum = 0;
-        for (int b = 0; b < batches.size(); b++) {
-            sum += Arrays.stream(output.logLikelihoods(hidden.get(b), batches.get(b)))
-                    .sum();
-        }
+    /** The sum of log-likelihoods of a batch, from the last block's output, [B, T, C]. */
+    double score(LanguageModel.Output output, int batch, Tensor hidden) throws IOException {
+        return Arrays.stream(output.logLikelihoods(hidden, batches.get(batch))).sum();
+    }
+
+    /** The perplexity that follows from the sum over all batches. */
+    Perplexity perplexity(double sum) {
         long scored = (long) count * (window - 1);
         double nll = -sum / scored;
         return new Perplexity(Math.exp(nll), nll, count, window, scored);

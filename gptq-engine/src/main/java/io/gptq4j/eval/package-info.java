@@ -1,7 +1,7 @@
 /**
  * Judging a model: log-likelihoods and perplexity of text, for float and quantized checkpoints alike.
  *
- * <p>Entry point is {@link io.gptq4j.eval.Evaluator}.
+ * <p>Entry points are {@link io.gptq4j.eval.Evaluator} for one model and {@link io.gptq4j.eval.Comparison} for several.
  */
 @NullMarked
 package io.gptq4j.eval;

@@ -7,8 +7,10 @@ import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import io.gptq4j.tensor.Torch;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -208,6 +210,10 @@ public final class LanguageModel implements AutoCloseable {
             }
         }
 
+        private LanguageModel model() {
+            return LanguageModel.this;
+        }
+
         /** [V, embedding size]. */
         private Tensor matrix() throws IOException {
             Architecture.Head head = architecture.head();
@@ -229,6 +235,38 @@ public final class LanguageModel implements AutoCloseable {
         @Override
         public void close() {
             kept.close();
+        }
+    }
+
+    /**
+     * How models predict tokens 2 to T of the same windows, [3][M][B * (T - 1)] for M models: natural logarithms of the tokens'
+     * probabilities; KL divergences from the first model's prediction to each, in nats; and 1 where the token that is most likely
+     * for the first model is so for the other, too, 0 elsewhere.
+     *
+     * @param outputs of models with the same vocabulary, on one device
+     * @param hidden the last blocks' outputs, [B, T, C] each
+     * @param windows the token ids they came from
+     */
+    public static double[][][] compare(List<Output> outputs, List<Tensor> hidden, int[][] windows) throws IOException {
+        int count = Math.multiplyExact(windows.length, windows[0].length - 1);
+        try (Scope step = outputs.get(0).kept.step()) {
+            List<Tensor> features = new ArrayList<>();
+            List<Tensor> matrices = new ArrayList<>();
+            for (int m = 0; m < outputs.size(); m++) {
+                features.add(outputs.get(m).features(step, hidden.get(m)));
+                matrices.add(outputs.get(m).matrix());
+            }
+            Tensor ids = outputs.get(0).model().ids(step, windows);
+            double[] flat =
+                    step.call("decoder", "compare", features, matrices, ids).toDoubles();
+            double[][][] values = new double[3][outputs.size()][];
+            for (int i = 0; i < 3; i++) {
+                for (int m = 0; m < outputs.size(); m++) {
+                    int start = (i * outputs.size() + m) * count;
+                    values[i][m] = Arrays.copyOfRange(flat, start, start + count);
+                }
+            }
+            return values;
         }
     }
 

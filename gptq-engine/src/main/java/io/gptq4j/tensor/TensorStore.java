@@ -193,7 +193,7 @@ public final class TensorStore implements AutoCloseable {
             throw new IOException(
                     "Cannot write hidden states to a scratch file in " + budget.scratch + " (" + fileEnd
                             + " bytes so far): " + e.getMessage() + "; use --scratch with a directory that has more"
-                            + " space, fewer --samples, or a larger --states-memory",
+                            + " space, fewer windows, or a larger --states-memory",
                     e);
         }
     }

@@ -163,6 +163,37 @@ class Decoder(Module):
       _0 = torch.append(results, torch.sub(chosen, torch.logsumexp(logits, [1])).to(7))
     return torch.cat(results)
 
+  # How M models predict tokens 2 .. T, float64 [3, M, B * (T - 1)]: log-probabilities; the KL divergence from the first model to
+  # each; 1. where both have the same most likely token. A stretch of positions at a time, so that the logits of all models
+  # stay small, yet enough of them that the products are efficient.
+  def compare(self: __torch__.Decoder, xs: List[Tensor], heads: List[Tensor], ids: Tensor) -> Tensor:
+    T = torch.size(ids, 1)
+    M = torch.len(xs)
+    targets = torch.flatten(ids[:, 1:T], 0, 1)
+    hidden = annotate(List[Tensor], [])
+    for m in range(M):
+      _0 = torch.append(hidden, torch.flatten(xs[m][:, 0:T - 1], 0, 1))
+    results = annotate(List[Tensor], [])
+    n = torch.size(targets, 0)
+    stretch = max(64, 4194304 // torch.size(heads[0], 0))
+    for start in range(0, n, stretch):
+      end = min(start + stretch, n)
+      target = torch.unsqueeze(targets[start:end], 1)
+      first = torch.log_softmax(torch.linear(hidden[0][start:end], heads[0]).to(6), 1)
+      best = torch.argmax(first, 1)
+      rows = annotate(List[Tensor], [])
+      for m in range(M):
+        if m == 0:
+          other = first
+        else:
+          other = torch.log_softmax(torch.linear(hidden[m][start:end], heads[m]).to(6), 1)
+        likelihood = torch.squeeze(torch.gather(other, 1, target), 1).to(7)
+        divergence = torch.sum(torch.mul(torch.exp(first), torch.sub(first, other)), [1], dtype=7)
+        agreement = torch.eq(torch.argmax(other, 1), best).to(7)
+        _1 = torch.append(rows, torch.stack([likelihood, divergence, agreement]))
+      _2 = torch.append(results, torch.stack(rows, 1))                                           # [3, M, stretch]
+    return torch.cat(results, 2)
+
   # Positions start .. end of x, [B, end - start, C].
   def positions(self: __torch__.Decoder, x: Tensor, start: int, end: int) -> Tensor:
     return torch.contiguous(x[:, start:end])
