@@ -76,6 +76,7 @@ final class DryRun {
             String model,
             int bits,
             int groupSize,
+            double bitsPerWeight,
             int windows,
             int seqlen,
             String device,
@@ -112,6 +113,7 @@ final class DryRun {
                 model,
                 plan.options().bits(),
                 plan.options().groupSize(),
+                plan.size().bitsPerWeight(),
                 windows,
                 seqlen,
                 machine.device(),
@@ -235,9 +237,10 @@ final class DryRun {
         StringBuilder text = new StringBuilder();
         text.append(String.format(
                 Locale.ROOT,
-                "%s to %d bits, %s of %d tokens, %s on %s%n%n%s%n%n",
+                "%s to %d bits (%.3f with scales, zero points and indices), %s of %d tokens, %s on %s%n%n%s%n%n",
                 model,
                 result.bits(),
+                result.bitsPerWeight(),
                 Sizes.count(windows, "window"),
                 seqlen,
                 result.dtype(),

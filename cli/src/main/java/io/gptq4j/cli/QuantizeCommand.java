@@ -1,5 +1,6 @@
 package io.gptq4j.cli;
 
+import io.gptq4j.format.ModuleRule;
 import io.gptq4j.gptq.GptqOptions;
 import io.gptq4j.hub.repo.Repo;
 import java.io.IOException;
@@ -51,6 +52,9 @@ final class QuantizeCommand implements Callable<Integer> {
     private final MethodOptions method = new MethodOptions();
 
     @Mixin
+    private final RuleOptions rules = new RuleOptions();
+
+    @Mixin
     private final CalibrationOptions calibration = new CalibrationOptions();
 
     @Option(
@@ -83,6 +87,7 @@ final class QuantizeCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         long start = System.nanoTime();
         GptqOptions gptq = method.gptq();
+        List<ModuleRule> own = rules.rules();
         long largestFile = Sizes.parse(shardSize);
         calibration.check();
         perplexity.check();
@@ -94,7 +99,7 @@ final class QuantizeCommand implements Callable<Integer> {
         boolean remote = stream || (dryRun && options.repository().isPresent());
         try (ModelSource source = remote ? ModelSource.stream(options, console) : ModelSource.here(options, console);
                 Destination destination = new Destination(console, options.hub(), push, directory, stream, summary)) {
-            QuantizeRun run = QuantizeRun.plan(console, options, source, gptq, calibration, perplexity, memory);
+            QuantizeRun run = QuantizeRun.plan(console, options, source, gptq, own, calibration, perplexity, memory);
             if (dryRun) {
                 run.estimate(directory, largestFile).print(console, options, source.checkpoint());
                 return ExitCode.OK.number();

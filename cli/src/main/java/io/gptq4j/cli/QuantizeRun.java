@@ -7,6 +7,7 @@ import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.format.ArtifactReader;
 import io.gptq4j.format.ArtifactWriter;
+import io.gptq4j.format.ModuleRule;
 import io.gptq4j.gptq.ArtifactPlans;
 import io.gptq4j.gptq.GptqOptions;
 import io.gptq4j.gptq.GptqQuantizer;
@@ -53,6 +54,7 @@ record QuantizeRun(
             ModelOptions options,
             ModelSource source,
             GptqOptions gptq,
+            List<ModuleRule> rules,
             CalibrationOptions calibration,
             PerplexityOptions perplexity,
             MemoryOptions memory)
@@ -63,8 +65,8 @@ record QuantizeRun(
                     options.model() + " is quantized already; quantize the float checkpoint it came from");
         }
         Architecture architecture = ModelFamilies.architecture(checkpoint.config());
-        QuantizationPlan plan = QuantizationPlan.of(architecture, gptq);
-        plan.warning().ifPresent(console::warn);
+        QuantizationPlan plan = QuantizationPlan.of(architecture, gptq, rules);
+        plan.warnings().forEach(console::warn);
         CalibrationSet windows = calibration.windows(console, checkpoint, architecture);
         return new QuantizeRun(
                 console,
@@ -169,10 +171,7 @@ record QuantizeRun(
 
     private QuantizationListener progress() {
         ProgressView view = console.progress();
-        int perBlock =
-                plan.groups().stream().mapToInt(group -> group.modules().size()).sum();
-        int total = plan.architecture().layers() * perBlock;
-        double wanted = plan.options().dampPercent();
+        int total = plan.size().modules();
         view.start("quantizing", total);
         return new QuantizationListener() {
             private int done;
@@ -180,7 +179,7 @@ record QuantizeRun(
             @Override
             public void moduleQuantized(ModuleReport report) {
                 view.update(++done, String.format(Locale.ROOT, "%s loss %.3g", report.module(), report.loss()));
-                if (report.dampPercent() > wanted) {
+                if (report.dampPercent() > plan.options(report.module()).dampPercent()) {
                     console.warn(report.module() + ": the Hessian is not positive definite; "
                             + (report.dampPercent() >= 1
                                     ? "rounded to nearest instead"

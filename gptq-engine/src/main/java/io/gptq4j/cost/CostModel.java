@@ -8,6 +8,7 @@ import io.gptq4j.model.ModuleGroup;
 import io.gptq4j.tensor.FloatType;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -122,16 +123,25 @@ public final class CostModel {
         all.add(attention(Step.ATTENTION, tokens, run.seqlen(), layers));
         all.add(elementwise(Step.ELEMENTWISE, tokens, run.windows(), run.seqlen(), layers));
         all.add(elements(Step.ELEMENTWISE, loadingBytes() * layers, loadedConversions() * layers, 0));
-        for (ModuleGroup group : plan.groups()) {
-            if (!group.modules().isEmpty()) {
-                addGroup(all, group, layers);
-            }
-        }
+        quantizedGroups().forEach((group, times) -> addGroup(all, group, times));
         all.add(Work.disk(Step.WRITE, artifactBytes()));
         if (run.evalWindows() > 0) {
             addEvaluation(all);
         }
         return all;
+    }
+
+    /** The module groups that are solved, with the number of blocks in which they are the same. */
+    private Map<ModuleGroup, Integer> quantizedGroups() {
+        Map<ModuleGroup, Integer> groups = new LinkedHashMap<>();
+        for (int layer = 0; layer < architecture.layers(); layer++) {
+            for (ModuleGroup group : plan.groups(layer)) {
+                if (!group.modules().isEmpty()) {
+                    groups.merge(group, 1, Integer::sum);
+                }
+            }
+        }
+        return groups;
     }
 
     private void addGroup(List<Work> all, ModuleGroup group, int layers) {
@@ -261,12 +271,10 @@ public final class CostModel {
         long raw = (long) (blockParameters * storedBytes());
         long group = 0;
         long codes = 0;
-        for (ModuleGroup members : plan.groups()) {
-            if (!members.modules().isEmpty()) {
-                long in = members.modules().get(0).in();
-                group = Math.max(group, 4 * in * in * Float.BYTES + 3 * rows(members) * in * Float.BYTES);
-                codes = Math.max(codes, 2 * rows(members) * in);
-            }
+        for (ModuleGroup members : quantizedGroups().keySet()) {
+            long in = members.modules().get(0).in();
+            group = Math.max(group, 4 * in * in * Float.BYTES + 3 * rows(members) * in * Float.BYTES);
+            codes = Math.max(codes, 2 * rows(members) * in);
         }
         long tokens = Math.max(TOKENS_PER_BATCH, Math.max(run.seqlen(), run.evalWindow()));
         long batch = BATCH_TENSORS * tokens * widest() * type;
@@ -283,22 +291,8 @@ public final class CostModel {
     }
 
     private long artifactBytes() {
-        long bits = plan.options().bits();
-        long total = 0;
-        long quantized = 0;
-        for (ModuleGroup group : plan.groups()) {
-            for (Linear module : group.modules()) {
-                long in = module.in();
-                long out = module.out();
-                long groups = plan.options().groupSize() == -1
-                        ? 1
-                        : in / plan.options().groupSize();
-                total += in * out * bits / 8 + groups * out * 2 + groups * out * bits / 8 + in * Integer.BYTES;
-                quantized += in * out;
-            }
-        }
-        long carried = allParameters - architecture.layers() * quantized; // in float16
-        return total * architecture.layers() + 2 * carried;
+        QuantizationPlan.Size size = plan.size();
+        return size.bytes() + 2 * (allParameters - size.weights()); // the rest in float16
     }
 
     /** What stays of a token between two stages: the residual stream and the input of o_proj or down_proj. */
