@@ -7,13 +7,14 @@ import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.format.ArtifactReader;
 import io.gptq4j.format.ArtifactWriter;
-import io.gptq4j.format.ModuleRule;
 import io.gptq4j.gptq.ArtifactPlans;
 import io.gptq4j.gptq.GptqOptions;
 import io.gptq4j.gptq.GptqQuantizer;
 import io.gptq4j.gptq.ModuleReport;
 import io.gptq4j.gptq.QuantizationListener;
 import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.gptq.Sensitivity;
+import io.gptq4j.gptq.TargetWidths;
 import io.gptq4j.hub.transfer.CommitResult;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.families.ModelFamilies;
@@ -22,6 +23,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,7 +32,8 @@ import org.jspecify.annotations.Nullable;
  * @param console where it tells
  * @param options the model as the user gave it
  * @param source the model, opened; stays the caller's to close
- * @param plan what is quantized, and how
+ * @param plan what is quantized, and how; widths that a target chooses are assumed until they are measured
+ * @param target chooses widths, or null
  * @param windows what it is calibrated on
  * @param seed what chose them
  * @param memory where hidden states are kept
@@ -42,6 +45,7 @@ record QuantizeRun(
         ModelOptions options,
         ModelSource source,
         QuantizationPlan plan,
+        @Nullable TargetWidths target,
         CalibrationSet windows,
         long seed,
         MemoryOptions memory,
@@ -54,7 +58,7 @@ record QuantizeRun(
             ModelOptions options,
             ModelSource source,
             GptqOptions gptq,
-            List<ModuleRule> rules,
+            RuleOptions rules,
             CalibrationOptions calibration,
             PerplexityOptions perplexity,
             MemoryOptions memory)
@@ -65,7 +69,10 @@ record QuantizeRun(
                     options.model() + " is quantized already; quantize the float checkpoint it came from");
         }
         Architecture architecture = ModelFamilies.architecture(checkpoint.config());
-        QuantizationPlan plan = QuantizationPlan.of(architecture, gptq, rules);
+        QuantizationPlan plan = QuantizationPlan.of(architecture, gptq, rules.rules());
+        Double bitsPerWeight = rules.target();
+        TargetWidths target = bitsPerWeight == null ? null : new TargetWidths(plan, bitsPerWeight);
+        plan = target == null ? plan : target.assumed();
         plan.warnings().forEach(console::warn);
         CalibrationSet windows = calibration.windows(console, checkpoint, architecture);
         return new QuantizeRun(
@@ -73,6 +80,7 @@ record QuantizeRun(
                 options,
                 source,
                 plan,
+                target,
                 windows,
                 calibration.seed(),
                 memory,
@@ -91,6 +99,7 @@ record QuantizeRun(
                 heldOut,
                 memory.hostBytes(),
                 source.client() != null && out == null ? 2 * shardSize : Long.MAX_VALUE, // one grows, one goes up
+                target != null,
                 out == null ? Path.of("") : out);
     }
 
@@ -102,6 +111,43 @@ record QuantizeRun(
      * @param start when it began, by {@link System#nanoTime}
      */
     void write(Destination destination, long shardSize, List<String> command, long start) throws IOException {
+        List<Session> sessions = Session.forRun(options, source.checkpoint());
+        try (Closeable all = () -> sessions.forEach(Session::close)) {
+            Session session = sessions.get(0);
+            estimate(destination.directory(), shardSize)
+                    .warn(console, session.model().type(), session.torch().isGpu());
+            withWidths(session, destination).write(sessions, destination, shardSize, command, start);
+        }
+    }
+
+    /** The run with the widths that the target chooses, which is told. */
+    private QuantizeRun withWidths(Session session, Destination destination) throws IOException {
+        if (target == null) {
+            return this;
+        }
+        ProgressView view = console.progress();
+        view.start("measuring what widths do", plan.architecture().layers());
+        Sensitivity sensitivity =
+                new Sensitivity(session.model(), target, memory.budget(session.torch(), destination.directory()));
+        QuantizationPlan chosen = target.choose(sensitivity.measure(windows, new QuantizationListener() {
+            @Override
+            public void blockFinished(int block, int blocks) {
+                view.update(block + 1, "block " + block);
+            }
+        }));
+        console.note(String.format(
+                Locale.ROOT,
+                "Chosen: %s; %.3f bits per weight, scales, zero points and g_idx included.",
+                chosen.widths().entrySet().stream()
+                        .map(count -> Sizes.count(count.getValue(), "module") + " at " + count.getKey() + " bits")
+                        .collect(Collectors.joining(", ")),
+                chosen.size().bitsPerWeight()));
+        return new QuantizeRun(console, options, source, chosen, null, windows, seed, memory, heldOut, readme);
+    }
+
+    private void write(
+            List<Session> sessions, Destination destination, long shardSize, List<String> command, long start)
+            throws IOException {
         QuantizeReport report = new QuantizeReport(
                 QuantizeReport.source(source.located()),
                 options.model(),
@@ -110,12 +156,8 @@ record QuantizeRun(
                 windows,
                 seed,
                 destination.repo() == null ? null : destination.repo().id().toString());
-        List<Session> sessions = Session.forRun(options, source.checkpoint());
         Session session = sessions.get(0);
-        try (Closeable all = () -> sessions.forEach(Session::close);
-                HeldOut.Measurement measurement = heldOut == null ? null : heldOut.begin(session, console)) {
-            estimate(destination.directory(), shardSize)
-                    .warn(console, session.model().type(), session.torch().isGpu());
+        try (HeldOut.Measurement measurement = heldOut == null ? null : heldOut.begin(session, console)) {
             GptqQuantizer.Builder quantizer = GptqQuantizer.builder(session.model(), plan)
                     .budget(memory.budget(session.torch(), destination.directory()));
             sessions.subList(1, sessions.size()).forEach(other -> quantizer.alsoOn(other.model()));

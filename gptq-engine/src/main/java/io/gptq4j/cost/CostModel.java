@@ -1,6 +1,8 @@
 package io.gptq4j.cost;
 
 import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.gptq.Sensitivity;
+import io.gptq4j.gptq.TargetWidths;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Attention;
 import io.gptq4j.model.Architecture.Linear;
@@ -124,6 +126,9 @@ public final class CostModel {
         all.add(elementwise(Step.ELEMENTWISE, tokens, run.windows(), run.seqlen(), layers));
         all.add(elements(Step.ELEMENTWISE, loadingBytes() * layers, loadedConversions() * layers, 0));
         quantizedGroups().forEach((group, times) -> addGroup(all, group, times));
+        if (run.choosesWidths()) {
+            addSensitivity(all);
+        }
         all.add(Work.disk(Step.WRITE, artifactBytes()));
         if (run.evalWindows() > 0) {
             addEvaluation(all);
@@ -168,6 +173,49 @@ public final class CostModel {
                 layers * in * (COLUMN_CALLS + TILE_CALLS * tiles),
                 layers * in * tiles));
         all.add(elements(Step.PACK, layers * rows * in * PACK_BYTES, 0, 0));
+    }
+
+    /**
+     * All blocks are read again. Of each block some windows make Hessians, with which its groups are solved at all widths; other
+     * windows go on from there through all blocks after it, once for each group.
+     */
+    private void addSensitivity(List<Work> all) {
+        Sensitivity.Windows windows = Sensitivity.Windows.of(run.windows(), run.seqlen());
+        int layers = architecture.layers();
+        long solved = (long) windows.solved() * run.seqlen();
+        long probed = (long) windows.probed() * run.seqlen();
+        Map<ModuleGroup, Integer> groups = quantizedGroups();
+        int streams = groups.values().stream().mapToInt(Integer::intValue).sum();
+        int passes = Math.toIntExact((long) streams * (layers + 1) / 2 + layers);
+        all.add(elements(
+                Step.SENSITIVITY, loadingBytes() * layers + run.checkpointBytes(), loadedConversions() * layers, 0));
+        for (ModuleGroup group : architecture.moduleGroups()) {
+            for (Linear module : group.modules()) {
+                all.add(linear(Step.SENSITIVITY, module, solved, layers));
+                all.add(linear(Step.SENSITIVITY, module, probed, passes));
+            }
+        }
+        all.add(attention(Step.SENSITIVITY, solved, run.seqlen(), layers));
+        all.add(attention(Step.SENSITIVITY, probed, run.seqlen(), passes));
+        all.add(elementwise(Step.SENSITIVITY, solved, windows.solved(), run.seqlen(), layers));
+        all.add(elementwise(Step.SENSITIVITY, probed, windows.probed(), run.seqlen(), passes));
+        int hidden = architecture.embedding().size();
+        double logits = 2.0 * streams * probed * architecture.vocabSize();
+        all.add(Work.products(Step.SENSITIVITY, Work.Unit.FORWARD, hidden, 2 * logits * hidden, 1));
+        all.add(elements(Step.SENSITIVITY, logits * (bytes(run.type()) + 5 * Float.BYTES), logits * converted(), 0));
+        int widths = TargetWidths.WIDTHS.size();
+        groups.forEach((group, times) -> {
+            List<Work> once = new ArrayList<>();
+            addGroup(once, group, times);
+            for (Work work : once) {
+                double share = switch (work.step()) {
+                    case HESSIAN -> (double) solved / run.tokens();
+                    case FACTOR -> 1;
+                    default -> widths;
+                };
+                all.add(work.as(Step.SENSITIVITY, share));
+            }
+        });
     }
 
     /** The held-out windows through every float block and every quantized one, and twice through the head. */
@@ -266,6 +314,9 @@ public final class CostModel {
     public Estimate.Memory memory() {
         int type = bytes(run.type());
         long states = Math.multiplyExact(run.tokens() + run.evalTokens() * 2, widestState() * type);
+        if (run.choosesWidths()) {
+            states = Math.max(states, probeStates() * type);
+        }
         long scratch = Math.max(0, states - run.statesInMemory());
         long block = blockParameters * type;
         long raw = (long) (blockParameters * storedBytes());
@@ -283,6 +334,16 @@ public final class CostModel {
         long computing = states - scratch + Math.max(block + group, outside) + batch;
         long host = BASE_MEMORY + raw + codes + (run.gpu() ? raw : computing);
         return new Estimate.Memory(host, run.gpu() ? computing : 0, states, scratch, artifactBytes());
+    }
+
+    /** Elements of the states of all probes in the end, and of the Hessians' windows. */
+    private long probeStates() {
+        Sensitivity.Windows windows = Sensitivity.Windows.of(run.windows(), run.seqlen());
+        long streams =
+                quantizedGroups().values().stream().mapToInt(Integer::intValue).sum();
+        return Math.multiplyExact(
+                (long) run.seqlen(),
+                windows.solved() * widestState() + windows.probed() * streams * architecture.hiddenSize());
     }
 
     /** The larger of embedding and head. */

@@ -261,7 +261,8 @@ public final class GptqQuantizer {
         return share;
     }
 
-    private static GptqSolver.Factored factor(
+    /** The factor of a group's Hessian; an input that is no number is told with the module and what may help. */
+    static GptqSolver.Factored factor(
             GptqSolver solver, Scope work, Hessian hessian, Lane lane, int layer, ModuleGroup group)
             throws CheckpointException {
         try {

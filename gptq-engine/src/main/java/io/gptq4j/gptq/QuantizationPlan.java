@@ -9,6 +9,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -187,6 +189,19 @@ public record QuantizationPlan(
             }
         }
         return new Size(count, weights, bytes);
+    }
+
+    /** How many modules get which width, ascending. */
+    public SortedMap<Integer, Integer> widths() {
+        SortedMap<Integer, Integer> counts = new TreeMap<>();
+        for (int layer = 0; layer < architecture.layers(); layer++) {
+            for (ModuleGroup group : groups(layer)) {
+                for (Linear module : group.modules()) {
+                    counts.merge(options(layer, module).bits(), 1, Integer::sum);
+                }
+            }
+        }
+        return counts;
     }
 
     /** How to quantize a module of block {@code layer}. */

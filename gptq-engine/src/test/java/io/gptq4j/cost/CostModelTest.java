@@ -138,6 +138,24 @@ class CostModelTest {
     }
 
     @Test
+    void choosingWidthsCostsTimeAndHiddenStatesButNoDisk() throws Exception {
+        CostModel given = model(RUN);
+        CostModel chosen = model(new Run(2, 8, FloatType.FLOAT32, false, 350_000, 0, 0, 1L << 40, true));
+        assertThat(cost(given.estimate(MACHINE), Step.SENSITIVITY).seconds()).isZero();
+        Estimate.Cost cost = cost(chosen.estimate(MACHINE), Step.SENSITIVITY);
+        // A window of 8 tokens through 2 blocks for the Hessians; another one through 8 / 2 * 3 + 2 blocks, and 8
+        // streams and
+        // the original through the head.
+        double forward = 2.0 * 8 * 36_864 * (2 + 14) + 2.0 * 8 * 8 * 64 * (2 + 14) + 2.0 * 2 * 8 * 8 * 100 * 64;
+        double solve = 917_504.0 / 2 + 3_844_778.667 + 4 * 5_767_168.0;
+        assertThat(cost.flops()).isCloseTo(forward + solve, within(1.0));
+        assertThat(chosen.memory().artifact()).isEqualTo(given.memory().artifact());
+        assertThat(chosen.memory().states()).isGreaterThan(given.memory().states());
+        assertThat(chosen.estimate(MACHINE).floor())
+                .isEqualTo(given.estimate(MACHINE).floor());
+    }
+
+    @Test
     void statesBeyondTheBudgetGoToTheScratchFile() throws Exception {
         Estimate.Memory inMemory = model(RUN).memory();
         Estimate.Memory spilled = model(new Run(2, 8, FloatType.FLOAT32, false, 350_000, 0, 0, 2_288))
