@@ -34,6 +34,7 @@ final class DryRun {
     private final int evalWindow;
     private final long statesInMemory;
     private final long artifactOnDisk;
+    private final boolean choosesWidths;
     private final Path out;
 
     /**
@@ -43,6 +44,7 @@ final class DryRun {
      * @param heldOut the text to be measured on, or null
      * @param statesInMemory bytes of hidden states that may stay in host memory
      * @param artifactOnDisk bytes of the artifact that are on this disk at a time, at most
+     * @param choosesWidths whether the plan's widths are assumed, and to be chosen
      * @param out where the artifact goes
      */
     DryRun(
@@ -54,6 +56,7 @@ final class DryRun {
             @Nullable HeldOut heldOut,
             long statesInMemory,
             long artifactOnDisk,
+            boolean choosesWidths,
             Path out) {
         this.model = model;
         this.directory = checkpoint.directory();
@@ -65,6 +68,7 @@ final class DryRun {
         this.evalWindow = heldOut == null ? 0 : heldOut.window();
         this.statesInMemory = statesInMemory;
         this.artifactOnDisk = artifactOnDisk;
+        this.choosesWidths = choosesWidths;
         this.out = out;
     }
 
@@ -76,6 +80,7 @@ final class DryRun {
             String model,
             int bits,
             int groupSize,
+            double bitsPerWeight,
             int windows,
             int seqlen,
             String device,
@@ -112,6 +117,7 @@ final class DryRun {
                 model,
                 plan.options().bits(),
                 plan.options().groupSize(),
+                plan.size().bitsPerWeight(),
                 windows,
                 seqlen,
                 machine.device(),
@@ -145,7 +151,8 @@ final class DryRun {
     }
 
     private Run run(FloatType type, boolean gpu, int count, int length) {
-        return new Run(count, length, type, gpu, checkpointBytes, evalWindows, evalWindow, statesInMemory);
+        return new Run(
+                count, length, type, gpu, checkpointBytes, evalWindows, evalWindow, statesInMemory, choosesWidths);
     }
 
     /** Sentences on what is not there, each with what would help. */
@@ -235,9 +242,10 @@ final class DryRun {
         StringBuilder text = new StringBuilder();
         text.append(String.format(
                 Locale.ROOT,
-                "%s to %d bits, %s of %d tokens, %s on %s%n%n%s%n%n",
+                "%s to %d bits (%.3f with scales, zero points and indices), %s of %d tokens, %s on %s%n%n%s%n%n",
                 model,
                 result.bits(),
+                result.bitsPerWeight(),
                 Sizes.count(windows, "window"),
                 seqlen,
                 result.dtype(),

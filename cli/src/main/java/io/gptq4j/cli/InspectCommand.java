@@ -55,6 +55,15 @@ final class InspectCommand implements Callable<Integer> {
                     quantization.modules() + " modules, " + quantization.bits() + " bits, group_size "
                             + quantization.groupSize() + (quantization.sym() ? ", sym" : ", asym") + ", desc_act "
                             + quantization.descAct());
+            if (quantization.kinds().size() > 1) {
+                for (Inspection.Kind kind : quantization.kinds()) {
+                    line(
+                            text,
+                            "  " + kind.modules(),
+                            kind.bits() + " bits, group_size " + kind.groupSize() + (kind.sym() ? ", sym" : ", asym"));
+                }
+            }
+            quantization.dynamic().forEach(rule -> line(text, "dynamic", Console.printable(rule)));
             line(text, "format", quantization.checkpointFormat());
             line(text, "g_idx", quantization.gIdx());
         }

@@ -3,6 +3,7 @@ package io.gptq4j.cli;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.format.ArtifactReader;
+import io.gptq4j.format.ModuleRule;
 import io.gptq4j.format.QuantizeConfig;
 import io.gptq4j.format.QuantizedLinear;
 import io.gptq4j.model.families.ModelFamilies;
@@ -12,7 +13,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -45,7 +48,13 @@ record Inspection(
         @Nullable Quantization quantization,
         List<String> problems) {
 
-    /** The quantization of an artifact; {@code gIdx} is trivial, scattered or missing. */
+    /**
+     * The quantization of an artifact.
+     *
+     * @param kinds how many modules have which bits and group_size, the most frequent first
+     * @param gIdx trivial, scattered or missing
+     * @param dynamic rules for some modules
+     */
     record Quantization(
             int bits,
             int groupSize,
@@ -53,8 +62,13 @@ record Inspection(
             boolean descAct,
             String checkpointFormat,
             int modules,
+            List<Kind> kinds,
             String gIdx,
+            List<String> dynamic,
             List<String> quantizer) {}
+
+    /** Modules that are alike. */
+    record Kind(int bits, int groupSize, boolean sym, int modules) {}
 
     static Inspection of(Path directory) throws IOException {
         try (Checkpoint checkpoint = Checkpoint.open(directory)) {
@@ -76,7 +90,7 @@ record Inspection(
                 for (String module : reader.modules()) {
                     parameters += source.tensor(module + ".qweight").elements()
                             * 32
-                            / reader.config().bits();
+                            / reader.config().forModule(module).bits();
                 }
                 quantization = quantization(directory, checkpoint, reader, problems);
             }
@@ -110,20 +124,38 @@ record Inspection(
         TensorSource source = checkpoint.tensors();
         boolean missing = false;
         boolean scattered = false;
+        boolean unexpected = false;
+        Map<List<Object>, Integer> counts = new LinkedHashMap<>();
         for (String module : reader.modules()) {
+            QuantizeConfig own = config.forModule(module);
+            counts.merge(List.of(own.bits(), own.groupSize(), own.sym()), 1, Integer::sum);
             missing |= !source.tensors().containsKey(module + ".g_idx");
-            scattered |= isScattered(reader.read(module));
+            boolean isScattered = isScattered(reader.read(module));
+            scattered |= isScattered;
+            unexpected |= isScattered && !own.descAct();
         }
+        List<Kind> kinds = counts.entrySet().stream()
+                .map(kind -> new Kind(
+                        (Integer) kind.getKey().get(0),
+                        (Integer) kind.getKey().get(1),
+                        (Boolean) kind.getKey().get(2),
+                        kind.getValue()))
+                .sorted(Comparator.comparingInt(Kind::modules).reversed())
+                .toList();
         if (missing) {
             problems.add("g_idx is missing from some modules; text-generation-inference refuses such a model");
         }
-        if (scattered && !config.descAct()) {
+        if (unexpected) {
             problems.add("g_idx is scattered although desc_act is false; fast kernels ignore it and compute nonsense");
         }
-        if (config.bits() == 3) {
+        if (kinds.size() > 1) {
+            problems.add("modules have settings of their own (dynamic): only vLLM and GPTQModel read that;"
+                    + " text-generation-inference, AutoGPTQ and transformers cannot load such a model");
+        }
+        if (kinds.stream().anyMatch(kind -> kind.bits() == 3)) {
             problems.add("3 bits: text-generation-inference has no kernel for it");
         }
-        if (!config.sym()) {
+        if (kinds.stream().anyMatch(kind -> !kind.sym())) {
             problems.add("asymmetric: Marlin kernels need sym, and GPTQModel refuses it from other tools");
         }
         if (!checkpoint.config().has(QuantizeConfig.CONFIG_KEY)) {
@@ -141,7 +173,9 @@ record Inspection(
                 config.descAct(),
                 config.checkpointFormat().jsonName(),
                 reader.modules().size(),
+                kinds,
                 missing ? "missing" : scattered ? "scattered" : "trivial",
+                config.dynamic().stream().map(ModuleRule::text).toList(),
                 quantizer instanceof List<?> list
                         ? list.stream().map(String::valueOf).toList()
                         : List.of());

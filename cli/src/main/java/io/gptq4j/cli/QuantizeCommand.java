@@ -54,6 +54,9 @@ final class QuantizeCommand implements Callable<Integer> {
     private final RotationOptions rotation = new RotationOptions();
 
     @Mixin
+    private final RuleOptions rules = new RuleOptions();
+
+    @Mixin
     private final CalibrationOptions calibration = new CalibrationOptions();
 
     @Option(
@@ -86,19 +89,21 @@ final class QuantizeCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         long start = System.nanoTime();
         GptqOptions gptq = method.gptq();
+        rules.check();
         long largestFile = Sizes.parse(shardSize);
         calibration.check();
         perplexity.check();
         memory.check();
         Path directory = isPassing() || (dryRun && out == null) ? null : target();
         push.check(console, options.hub());
-        String summary = "Quantize " + options.model() + " to " + gptq.bits() + " bits with gptq4j";
+        String width = rules.target() == null ? String.valueOf(gptq.bits()) : "about " + rules.target();
+        String summary = "Quantize " + options.model() + " to " + width + " bits with gptq4j";
         // Of a repository a dry run fetches only the headers of the weights, whether or not the run itself will stream.
         boolean remote = stream || (dryRun && options.repository().isPresent());
         try (ModelSource source = remote ? ModelSource.stream(options, console) : ModelSource.here(options, console);
                 Destination destination = new Destination(console, options.hub(), push, directory, stream, summary)) {
             QuantizeRun run =
-                    QuantizeRun.plan(console, options, source, gptq, rotation, calibration, perplexity, memory);
+                    QuantizeRun.plan(console, options, source, gptq, rules, rotation, calibration, perplexity, memory);
             if (dryRun) {
                 run.estimate(directory, largestFile).print(console, options, source.checkpoint());
                 return ExitCode.OK.number();

@@ -4,6 +4,7 @@ import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.card.CardFacts;
 import io.gptq4j.card.ModelCard;
 import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.format.ModuleRule;
 import io.gptq4j.gptq.GptqOptions;
 import io.gptq4j.gptq.ModuleReport;
 import io.gptq4j.gptq.QuantizationPlan;
@@ -47,6 +48,8 @@ record QuantizeReport(
             boolean staticGroups,
             double dampPercent,
             double mse,
+            List<String> rules,
+            double bitsPerWeight,
             int samples,
             int seqlen,
             long seed,
@@ -109,7 +112,8 @@ record QuantizeReport(
                         gptq.descAct(),
                         gptq.staticGroups(),
                         gptq.dampPercent(),
-                        gptq.mse()),
+                        gptq.mse(),
+                        rules()),
                 new CardFacts.Calibration(windows.source(), windows.windows().length, windows.seqlen(), seed),
                 "gptq4j " + Version.number(),
                 leftInFloat(),
@@ -120,11 +124,21 @@ record QuantizeReport(
         return ModelCard.of(readme, facts);
     }
 
-    /** The table of README.md. TGI has no list of modules to leave alone, and GPTQModel refuses others' asymmetric ones. */
+    /**
+     * The table of README.md. TGI has no list of modules to leave alone, and GPTQModel refuses others' asymmetric ones; only
+     * vLLM and GPTQModel know rules.
+     */
     private CardFacts.Serving serving() {
         GptqOptions gptq = plan.options();
+        boolean alike = plan.dynamic().isEmpty();
         return new CardFacts.Serving(
-                gptq.bits() != 3 && leftInFloat().isEmpty(), gptq.sym() || gptq.bits() != 4, gptq.sym());
+                alike && gptq.bits() != 3 && leftInFloat().isEmpty(),
+                plan.servedByVllm() && (gptq.sym() || gptq.bits() != 4),
+                alike && gptq.sym());
+    }
+
+    private List<String> rules() {
+        return plan.dynamic().stream().map(ModuleRule::text).toList();
     }
 
     private List<String> leftInFloat() {
@@ -145,6 +159,8 @@ record QuantizeReport(
                 gptq.staticGroups(),
                 gptq.dampPercent(),
                 gptq.mse(),
+                rules(),
+                plan.size().bitsPerWeight(),
                 windows.windows().length,
                 windows.seqlen(),
                 seed,
@@ -165,11 +181,15 @@ record QuantizeReport(
     private static String text(Result result, CardFacts.@Nullable Perplexity perplexity) {
         String text = String.format(
                 Locale.ROOT,
-                "%s%d modules to %d bits, group size %d, in %.1f s; weights %s, were %s",
+                "%s%d modules to %d bits, group size %d%s, in %.1f s; weights %s, were %s",
                 result.out() == null ? "" : result.out() + System.lineSeparator(),
                 result.modules().size(),
                 result.bits(),
                 result.groupSize(),
+                result.rules().isEmpty()
+                        ? ""
+                        : String.format(
+                                Locale.ROOT, ", some by rules, %.3f bits per weight in all", result.bitsPerWeight()),
                 result.seconds(),
                 Sizes.format(result.bytesAfter()),
                 Sizes.format(result.bytesBefore()));

@@ -13,6 +13,8 @@ import io.gptq4j.gptq.GptqQuantizer;
 import io.gptq4j.gptq.ModuleReport;
 import io.gptq4j.gptq.QuantizationListener;
 import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.gptq.Sensitivity;
+import io.gptq4j.gptq.TargetWidths;
 import io.gptq4j.hub.transfer.CommitResult;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.families.ModelFamilies;
@@ -21,6 +23,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,7 +33,8 @@ import org.jspecify.annotations.Nullable;
  * @param options the model as the user gave it
  * @param source the model, opened; stays the caller's to close
  * @param checkpoint what is quantized: the source's weights, rotated if that was asked for
- * @param plan what is quantized, and how
+ * @param plan what is quantized, and how; widths that a target chooses are assumed until they are measured
+ * @param target chooses widths, or null
  * @param windows what it is calibrated on
  * @param seed what chose them
  * @param memory where hidden states are kept
@@ -43,6 +47,7 @@ record QuantizeRun(
         ModelSource source,
         Checkpoint checkpoint,
         QuantizationPlan plan,
+        @Nullable TargetWidths target,
         CalibrationSet windows,
         long seed,
         MemoryOptions memory,
@@ -55,6 +60,7 @@ record QuantizeRun(
             ModelOptions options,
             ModelSource source,
             GptqOptions gptq,
+            RuleOptions rules,
             RotationOptions rotation,
             CalibrationOptions calibration,
             PerplexityOptions perplexity,
@@ -66,8 +72,11 @@ record QuantizeRun(
         }
         Checkpoint checkpoint = rotation.applied(console, source.checkpoint(), calibration.seed());
         Architecture architecture = ModelFamilies.architecture(checkpoint.config());
-        QuantizationPlan plan = QuantizationPlan.of(architecture, gptq);
-        plan.warning().ifPresent(console::warn);
+        QuantizationPlan plan = QuantizationPlan.of(architecture, gptq, rules.rules());
+        Double bitsPerWeight = rules.target();
+        TargetWidths target = bitsPerWeight == null ? null : new TargetWidths(plan, bitsPerWeight);
+        plan = target == null ? plan : target.assumed();
+        plan.warnings().forEach(console::warn);
         CalibrationSet windows = calibration.windows(console, checkpoint, architecture);
         return new QuantizeRun(
                 console,
@@ -75,6 +84,7 @@ record QuantizeRun(
                 source,
                 checkpoint,
                 plan,
+                target,
                 windows,
                 calibration.seed(),
                 memory,
@@ -93,6 +103,7 @@ record QuantizeRun(
                 heldOut,
                 memory.hostBytes(),
                 source.client() != null && out == null ? 2 * shardSize : Long.MAX_VALUE, // one grows, one goes up
+                target != null,
                 out == null ? Path.of("") : out);
     }
 
@@ -104,6 +115,44 @@ record QuantizeRun(
      * @param start when it began, by {@link System#nanoTime}
      */
     void write(Destination destination, long shardSize, List<String> command, long start) throws IOException {
+        List<Session> sessions = Session.forRun(options, checkpoint);
+        try (Closeable all = () -> sessions.forEach(Session::close)) {
+            Session session = sessions.get(0);
+            estimate(destination.directory(), shardSize)
+                    .warn(console, session.model().type(), session.torch().isGpu());
+            withWidths(session, destination).write(sessions, destination, shardSize, command, start);
+        }
+    }
+
+    /** The run with the widths that the target chooses, which is told. */
+    private QuantizeRun withWidths(Session session, Destination destination) throws IOException {
+        if (target == null) {
+            return this;
+        }
+        ProgressView view = console.progress();
+        view.start("measuring what widths do", plan.architecture().layers());
+        Sensitivity sensitivity =
+                new Sensitivity(session.model(), target, memory.budget(session.torch(), destination.directory()));
+        QuantizationPlan chosen = target.choose(sensitivity.measure(windows, new QuantizationListener() {
+            @Override
+            public void blockFinished(int block, int blocks) {
+                view.update(block + 1, "block " + block);
+            }
+        }));
+        console.note(String.format(
+                Locale.ROOT,
+                "Chosen: %s; %.3f bits per weight, scales, zero points and g_idx included.",
+                chosen.widths().entrySet().stream()
+                        .map(count -> Sizes.count(count.getValue(), "module") + " at " + count.getKey() + " bits")
+                        .collect(Collectors.joining(", ")),
+                chosen.size().bitsPerWeight()));
+        return new QuantizeRun(
+                console, options, source, checkpoint, chosen, null, windows, seed, memory, heldOut, readme);
+    }
+
+    private void write(
+            List<Session> sessions, Destination destination, long shardSize, List<String> command, long start)
+            throws IOException {
         QuantizeReport report = new QuantizeReport(
                 QuantizeReport.source(source.located()),
                 options.model(),
@@ -112,12 +161,8 @@ record QuantizeRun(
                 windows,
                 seed,
                 destination.repo() == null ? null : destination.repo().id().toString());
-        List<Session> sessions = Session.forRun(options, checkpoint);
         Session session = sessions.get(0);
-        try (Closeable all = () -> sessions.forEach(Session::close);
-                HeldOut.Measurement measurement = heldOut == null ? null : heldOut.begin(session, console)) {
-            estimate(destination.directory(), shardSize)
-                    .warn(console, session.model().type(), session.torch().isGpu());
+        try (HeldOut.Measurement measurement = heldOut == null ? null : heldOut.begin(session, console)) {
             GptqQuantizer.Builder quantizer = GptqQuantizer.builder(session.model(), plan)
                     .budget(memory.budget(session.torch(), destination.directory()));
             sessions.subList(1, sessions.size()).forEach(other -> quantizer.alsoOn(other.model()));
@@ -173,10 +218,7 @@ record QuantizeRun(
 
     private QuantizationListener progress() {
         ProgressView view = console.progress();
-        int perBlock =
-                plan.groups().stream().mapToInt(group -> group.modules().size()).sum();
-        int total = plan.architecture().layers() * perBlock;
-        double wanted = plan.options().dampPercent();
+        int total = plan.size().modules();
         view.start("quantizing", total);
         return new QuantizationListener() {
             private int done;
@@ -184,7 +226,7 @@ record QuantizeRun(
             @Override
             public void moduleQuantized(ModuleReport report) {
                 view.update(++done, String.format(Locale.ROOT, "%s loss %.3g", report.module(), report.loss()));
-                if (report.dampPercent() > wanted) {
+                if (report.dampPercent() > plan.options(report.module()).dampPercent()) {
                     console.warn(report.module() + ": the Hessian is not positive definite; "
                             + (report.dampPercent() >= 1
                                     ? "rounded to nearest instead"

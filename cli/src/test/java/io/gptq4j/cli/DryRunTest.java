@@ -124,6 +124,21 @@ class DryRunTest {
     }
 
     @Test
+    void countsTheChoiceOfWidthsAndKeepsItsBudget() throws Exception {
+        Path model = model(2, 256, false);
+        assertThat(quantize(model, "--dry-run", "--json", "--target-bpw", "3.3"))
+                .isZero();
+        JsonNode result = JSON.readTree(test.out());
+        assertThat(result.path("bits_per_weight").asDouble()).isBetween(3.0, 3.3);
+        assertThat(result.path("steps").path(1).path("step").asText()).isEqualTo("sensitivity");
+        assertThat(result.path("steps").path(1).path("seconds").asDouble()).isPositive();
+        // Weights of the blocks, packed, and two matrices of 4096 x 256 and five norms in float16.
+        long weights = 2L * (4 * 256 * 256 + 3 * 256 * 768);
+        assertThat(result.path("memory").path("artifact").asDouble())
+                .isEqualTo(result.path("bits_per_weight").asDouble() * weights / 8 + 2 * (2 * 4096 * 256 + 5 * 256));
+    }
+
+    @Test
     void proposesTheSmallestChangeWithWhichARunFits() throws Exception {
         Path model = model(2, 256, false);
         try (Checkpoint checkpoint = Checkpoint.open(model)) {
@@ -134,7 +149,16 @@ class DryRunTest {
                     .mapToLong(tensor -> tensor.byteLength())
                     .sum();
             DryRun dryRun = new DryRun(
-                    "m", checkpoint, plan, 128, 2048, null, Long.MAX_VALUE, Long.MAX_VALUE, directory.resolve("out"));
+                    "m",
+                    checkpoint,
+                    plan,
+                    128,
+                    2048,
+                    null,
+                    Long.MAX_VALUE,
+                    Long.MAX_VALUE,
+                    false,
+                    directory.resolve("out"));
             Estimate.Memory memory = new CostModel(
                             plan, new Run(128, 2048, FloatType.FLOAT32, false, bytes, 0, 0, Long.MAX_VALUE))
                     .memory();

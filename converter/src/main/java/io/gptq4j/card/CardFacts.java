@@ -54,7 +54,11 @@ public record CardFacts(
         }
     }
 
-    /** The options of the quantization, as {@link io.gptq4j.format.QuantizeConfig} has them; {@code mse} 0 is off. */
+    /**
+     * The options of the quantization, as {@link io.gptq4j.format.QuantizeConfig} has them; {@code mse} 0 is off.
+     *
+     * @param rules settings of their own for some modules, as {@link io.gptq4j.format.ModuleRule#text} has them
+     */
     public record Options(
             int bits,
             int groupSize,
@@ -62,7 +66,18 @@ public record CardFacts(
             boolean descAct,
             boolean staticGroups,
             double dampPercent,
-            double mse) {}
+            double mse,
+            List<String> rules) {
+        /** Copies the rules. */
+        public Options {
+            rules = List.copyOf(rules);
+        }
+
+        /** The width in a word. */
+        String width() {
+            return rules.isEmpty() ? bits + "-bit" : "mixed-bit";
+        }
+    }
 
     /**
      * The calibration.

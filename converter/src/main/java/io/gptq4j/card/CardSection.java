@@ -60,7 +60,7 @@ final class CardSection {
         text.append("\n\n").append(origin(facts)).append("\n\n");
         text.append(options(facts));
         if (facts.perplexity() != null) {
-            text.append(perplexity(facts.perplexity(), facts.options().bits()));
+            text.append(perplexity(facts.perplexity(), facts.options().width()));
         }
         text.append(use(facts));
         if (withOriginal) {
@@ -70,7 +70,7 @@ final class CardSection {
     }
 
     private static String title(CardFacts facts) {
-        return plain(facts.source().name()) + ", " + facts.options().bits() + "-bit GPTQ";
+        return plain(facts.source().name()) + ", " + facts.options().width() + " GPTQ";
     }
 
     private static String origin(CardFacts facts) {
@@ -83,7 +83,8 @@ final class CardSection {
             }
         }
         return name + ", quantized to " + facts.options().bits()
-                + " bits with [GPTQ](https://arxiv.org/abs/2210.17323) by " + plain(facts.tool())
+                + " bits" + (facts.options().rules().isEmpty() ? "" : ", some modules otherwise,")
+                + " with [GPTQ](https://arxiv.org/abs/2210.17323) by " + plain(facts.tool())
                 + ".\nThe licence and the terms of the original model apply to this one.";
     }
 
@@ -99,6 +100,9 @@ final class CardSection {
                 + row("static_groups", "" + options.staticGroups())
                 + row("damp_percent", "" + options.dampPercent())
                 + row("mse", options.mse() == 0 ? "off" : "" + options.mse())
+                + options.rules().stream()
+                        .map(rule -> row("dynamic", code(rule)))
+                        .collect(Collectors.joining())
                 + row(
                         "calibration",
                         windows(calibration.samples()) + " of " + calibration.seqlen() + " tokens from "
@@ -113,13 +117,13 @@ final class CardSection {
                 + "\n" + fenced(CommandText.of(facts.command())) + "\n";
     }
 
-    private static String perplexity(Perplexity perplexity, int bits) {
+    private static String perplexity(Perplexity perplexity, String width) {
         return "## Perplexity\n\nOn " + plain(perplexity.text()) + ", in " + windows(perplexity.windows()) + " of "
                 + perplexity.window()
                 + " tokens without overlap, the first token of each not scored; less is better.\n\n"
                 + "| model | perplexity |\n|---|---|\n"
                 + row("original", number(perplexity.before()))
-                + row(bits + "-bit", number(perplexity.after()))
+                + row(width, number(perplexity.after()))
                 + "\n";
     }
 

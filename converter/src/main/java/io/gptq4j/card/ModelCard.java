@@ -99,7 +99,7 @@ public record ModelCard(String text, List<String> warnings) {
                     }
                     editor.setIfAbsent("library_name", "transformers");
                     editor.setIfAbsent("pipeline_tag", "text-generation");
-                    editor.addToList("tags", List.of("gptq", facts.options().bits() + "-bit", "quantized"));
+                    editor.addToList("tags", List.of("gptq", facts.options().width(), "quantized"));
                     editor.remove("model-index");
                     return editor.result();
                 })

@@ -104,9 +104,9 @@ public final class ArtifactReader {
         short[][] scales = scales(module + ".scales");
         int[] gIdx = gIdx(module, shape.in());
         try {
-            PackedLinear packed =
-                    new PackedLinear(module, config.bits(), config.groupSize(), qweight, qzeros, scales, gIdx);
-            return Packing.unpack(packed, config.checkpointFormat());
+            QuantizeConfig own = config.forModule(module);
+            PackedLinear packed = new PackedLinear(module, own.bits(), own.groupSize(), qweight, qzeros, scales, gIdx);
+            return Packing.unpack(packed, own.checkpointFormat());
         } catch (IllegalArgumentException e) {
             throw new CheckpointException(tensors.location(module + QWEIGHT) + ": " + e.getMessage(), e);
         }
@@ -116,7 +116,8 @@ public final class ArtifactReader {
 
     /** Shape of a module, all its tensors checked. */
     private Shape shape(String module) throws CheckpointException {
-        int bits = config.bits();
+        QuantizeConfig own = config.forModule(module);
+        int bits = own.bits();
         TensorInfo qweight = tensor(module + QWEIGHT, 2, DType.I32);
         long rows = qweight.shape().get(0);
         long out = qweight.shape().get(1);
@@ -124,16 +125,16 @@ public final class ArtifactReader {
             throw misfit(qweight, "no matrix of " + bits + "-bit codes packed along the inputs has this shape");
         }
         int in = (int) (rows * 32 / bits);
-        int groups = QuantizedLinear.groups(in, config.groupSize());
+        int groups = QuantizedLinear.groups(in, own.groupSize());
         TensorInfo scales = tensor(module + ".scales", 2, DType.F16, DType.BF16, DType.F32);
-        require(scales, groups, out);
+        require(scales, own, groups, out);
         if (out * bits % 32 != 0) {
             throw misfit(
                     qweight, out + " outputs of " + bits + " bits fill no whole words, so some have no zero point");
         }
-        require(tensor(module + ".qzeros", 2, DType.I32), groups, out * bits / 32);
+        require(tensor(module + ".qzeros", 2, DType.I32), own, groups, out * bits / 32);
         if (tensors.tensors().containsKey(module + ".g_idx")) {
-            require(tensor(module + ".g_idx", 1, DType.I32), in);
+            require(tensor(module + ".g_idx", 1, DType.I32), own, in);
         }
         return new Shape(in, (int) out, groups);
     }
@@ -152,13 +153,13 @@ public final class ArtifactReader {
         return info;
     }
 
-    private void require(TensorInfo info, long... shape) throws CheckpointException {
+    private void require(TensorInfo info, QuantizeConfig own, long... shape) throws CheckpointException {
         List<Long> expected = TensorInfo.of(info.name(), info.dtype(), shape).shape();
         if (!info.shape().equals(expected)) {
             throw misfit(
                     info,
-                    "expected " + expected + " beside its qweight at bits " + config.bits() + " and group_size "
-                            + config.groupSize());
+                    "expected " + expected + " beside its qweight at bits " + own.bits() + " and group_size "
+                            + own.groupSize());
         }
     }
 
@@ -180,8 +181,9 @@ public final class ArtifactReader {
         if (tensors.tensors().containsKey(name)) {
             forEachRow(name, 1, (row, bytes) -> bytes.asIntBuffer().get(gIdx));
         } else {
-            for (int i = 0; i < in && config.groupSize() != -1; i++) {
-                gIdx[i] = i / config.groupSize();
+            int group = config.forModule(module).groupSize();
+            for (int i = 0; i < in && group != -1; i++) {
+                gIdx[i] = i / group;
             }
         }
         return gIdx;

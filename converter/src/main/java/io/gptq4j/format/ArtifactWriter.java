@@ -277,8 +277,8 @@ public final class ArtifactWriter implements Closeable {
 
     /** What kernels take from the configuration instead of the tensors must be true of the tensors. */
     private void requireAsPlanned(QuantizedLinear linear, ModuleShape module) {
-        QuantizeConfig config = plan.config();
         String name = linear.name();
+        QuantizeConfig config = plan.config().forModule(name);
         QuantizedLinear.require(
                 name,
                 linear.inFeatures() == module.inFeatures() && linear.outFeatures() == module.outFeatures(),

@@ -87,6 +87,13 @@ public record PackedLinear(
                 TensorInfo.of(name + ".g_idx", DType.I32, in));
     }
 
+    /** Bytes of the four tensors of a module of this shape in an artifact; a bias is not among them. */
+    public static long bytes(int bits, int groupSize, int in, int out) {
+        return tensors("", bits, in, out, QuantizedLinear.groups(in, groupSize)).stream()
+                .mapToLong(TensorInfo::byteLength)
+                .sum();
+    }
+
     /** The names of a module's four tensors. */
     static List<String> tensorNames(String module) {
         return List.of(module + ".qweight", module + ".qzeros", module + ".scales", module + ".g_idx");

@@ -31,6 +31,7 @@ import org.jspecify.annotations.Nullable;
  * @param meta provenance, JSON values only, such as {@code quantizer: ["tool:version"]}; written in the map's order
  * @param modulesInBlockToQuantize names of the quantized linears within a block, grouped as they were solved; empty if
  *     all of them
+ * @param dynamic settings of their own for some modules, in the order in which they count; empty if all are alike
  */
 public record QuantizeConfig(
         int bits,
@@ -44,7 +45,8 @@ public record QuantizeConfig(
         @Nullable String modelNameOrPath,
         CheckpointFormat checkpointFormat,
         Map<String, Object> meta,
-        List<List<String>> modulesInBlockToQuantize) {
+        List<List<String>> modulesInBlockToQuantize,
+        List<ModuleRule> dynamic) {
     /** The file every artifact has. */
     public static final String FILE_NAME = "quantize_config.json";
 
@@ -54,7 +56,11 @@ public record QuantizeConfig(
     private static final double DEFAULT_DAMP_PERCENT = 0.01;
     private static final List<String> FILE_NAMES = List.of(FILE_NAME, "quant_config.json");
     /** Keys on which readers must agree, or two of them decode different weights from one artifact. */
-    private static final List<String> DECODING_KEYS = List.of("bits", "group_size", "sym", "checkpoint_format");
+    private static final List<String> DECODING_KEYS =
+            List.of("bits", "group_size", "sym", "checkpoint_format", "dynamic");
+    /** What a rule for some modules could change beside {@link ModuleRule}'s settings, and nobody but GPTQModel reads. */
+    private static final List<String> UNREADABLE_SETTINGS =
+            List.of("adapter", "pack_dtype", "method", "quant_method", "format", "checkpoint_format");
 
     private static final Map<String, String> SYNONYMS = Map.of("method", "quant_method", "format", "checkpoint_format");
 
@@ -77,6 +83,7 @@ public record QuantizeConfig(
         meta = Collections.unmodifiableMap(new LinkedHashMap<>(meta));
         modulesInBlockToQuantize =
                 modulesInBlockToQuantize.stream().map(List::copyOf).toList();
+        dynamic = ModuleRule.ordered(dynamic);
     }
 
     /** A configuration with the defaults of this project: true-sequential, v1, nothing informational. */
@@ -93,7 +100,29 @@ public record QuantizeConfig(
                 null,
                 CheckpointFormat.GPTQ,
                 Map.of(),
+                List.of(),
                 List.of());
+    }
+
+    /** What is true of one module: this, with the settings of the first rule that matches its path, if there is one. */
+    public QuantizeConfig forModule(String path) {
+        return ModuleRule.first(dynamic, path)
+                .filter(ModuleRule::quantized)
+                .map(rule -> new QuantizeConfig(
+                        rule.setting("bits", Integer.class, bits),
+                        rule.setting("group_size", Integer.class, groupSize),
+                        rule.setting("damp_percent", Double.class, dampPercent),
+                        rule.setting("desc_act", Boolean.class, descAct),
+                        staticGroups,
+                        rule.setting("sym", Boolean.class, sym),
+                        trueSequential,
+                        lmHead,
+                        modelNameOrPath,
+                        checkpointFormat,
+                        meta,
+                        modulesInBlockToQuantize,
+                        List.of()))
+                .orElse(this);
     }
 
     /** The object as it is written, keys in writing order. Unmodifiable. */
@@ -112,6 +141,11 @@ public record QuantizeConfig(
         map.put("quant_method", "gptq");
         map.put("checkpoint_format", checkpointFormat.jsonName());
         map.put("pack_dtype", "int32");
+        if (!dynamic.isEmpty()) { // its presence alone is unusual
+            Map<String, Object> rules = new LinkedHashMap<>();
+            dynamic.forEach(rule -> rules.putIfAbsent(rule.key(), rule.settings()));
+            map.put("dynamic", rules);
+        }
         map.put("meta", meta);
         if (!modulesInBlockToQuantize.isEmpty()) { // an empty list would tell optimum that nothing is quantized
             map.put("modules_in_block_to_quantize", modulesInBlockToQuantize);
@@ -197,7 +231,8 @@ public record QuantizeConfig(
                     json.has("model_name_or_path") ? json.stringValue("model_name_or_path") : null,
                     checkpointFormat,
                     meta.values(),
-                    modulesInBlock(json));
+                    modulesInBlock(json),
+                    dynamic(json));
         } catch (IllegalArgumentException e) {
             throw new CheckpointException(origin + ": " + e.getMessage(), e);
         }
@@ -211,12 +246,26 @@ public record QuantizeConfig(
         refuse(json, !word.equals("int32"), "pack_dtype is " + word + ", but only int32 can be read");
         refuse(json, json.has("rotation"), "rotation: rotated weights cannot be read");
         refuse(json, json.has("adapter"), "adapter: weights that need an adapter cannot be read");
+    }
+
+    private static List<ModuleRule> dynamic(ModelConfig json) throws CheckpointException {
+        List<ModuleRule> rules = new ArrayList<>();
         for (Map.Entry<String, Object> rule :
                 json.object("dynamic").map(ModelConfig::values).orElse(Map.of()).entrySet()) {
-            boolean overrides = !rule.getKey().startsWith("-:")
-                    && !(rule.getValue() instanceof Map<?, ?> settings && settings.isEmpty());
-            refuse(json, overrides, "dynamic: settings of their own for modules " + rule.getKey() + " cannot be read");
+            Map<?, ?> settings = rule.getValue() instanceof Map<?, ?> map ? map : Map.of();
+            refuse(
+                    json,
+                    rule.getValue() != null && !(rule.getValue() instanceof Map<?, ?>),
+                    "dynamic: the settings for modules " + rule.getKey() + " are no object");
+            for (String setting : UNREADABLE_SETTINGS) {
+                refuse(
+                        json,
+                        settings.get(setting) != null,
+                        "dynamic: modules " + rule.getKey() + " have their own " + setting + ", which cannot be read");
+            }
+            rules.add(ModuleRule.of(rule.getKey(), settings));
         }
+        return rules;
     }
 
     private static void refuse(ModelConfig json, boolean condition, String message) throws CheckpointException {

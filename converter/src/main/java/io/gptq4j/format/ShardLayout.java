@@ -105,10 +105,10 @@ record ShardLayout(List<List<TensorInfo>> shards) {
                             && module.outFeatures() % 32 == 0,
                     "inputs and outputs must be multiples of 32 to be packed, not " + module.inFeatures() + " and "
                             + module.outFeatures());
-            int groups =
-                    QuantizedLinear.groups(module.inFeatures(), plan.config().groupSize());
+            QuantizeConfig config = plan.config().forModule(module.name());
+            int groups = QuantizedLinear.groups(module.inFeatures(), config.groupSize());
             for (TensorInfo tensor : PackedLinear.tensors(
-                    module.name(), plan.config().bits(), module.inFeatures(), module.outFeatures(), groups)) {
+                    module.name(), config.bits(), module.inFeatures(), module.outFeatures(), groups)) {
                 add(tensors, tensor);
             }
         }

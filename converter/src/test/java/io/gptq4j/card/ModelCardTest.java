@@ -52,7 +52,7 @@ class ModelCardTest {
     void isTheAuthorsCardBelowOurs() {
         CardFacts facts = new CardFacts(
                 new CardFacts.Source("tiny", "ns/tiny", "0123456789abcdef0123456789abcdef01234567"),
-                new CardFacts.Options(4, 64, true, false, true, 0.01, 2.4),
+                new CardFacts.Options(4, 64, true, false, true, 0.01, 2.4, List.of()),
                 new CardFacts.Calibration("my_text.txt", 16, 512, 7),
                 "gptq4j 1.2.3",
                 List.of("mlp.down_proj"),
@@ -167,7 +167,7 @@ class ModelCardTest {
         CardFacts all = facts(null);
         CardFacts three = new CardFacts(
                 all.source(),
-                new CardFacts.Options(3, -1, true, false, false, 0.01, 0),
+                new CardFacts.Options(3, -1, true, false, false, 0.01, 0, List.of()),
                 all.calibration(),
                 all.tool(),
                 List.of(),

@@ -160,7 +160,7 @@ class ArtifactWriterTest {
         for (CheckpointFormat format : CheckpointFormat.values()) {
             QuantizeConfig plain = QuantizeConfig.of(bits, 32, true, false);
             QuantizeConfig config = new QuantizeConfig(
-                    bits, 32, 0.01, true, false, false, true, false, "x", format, plain.meta(), List.of());
+                    bits, 32, 0.01, true, false, false, true, false, "x", format, plain.meta(), List.of(), List.of());
             Path target = parent.resolve(format.jsonName());
 
             writeAll(target, config, 1 << 30);
@@ -203,6 +203,56 @@ class ArtifactWriterTest {
                 assertThat(reader.read(linear.name()).codes()).isDeepEqualTo(linear.codes());
             }
         }
+    }
+
+    @Test
+    void modulesWithSettingsOfTheirOwnComeBackByThem() throws IOException {
+        QuantizeConfig plain = QuantizeConfig.of(4, 32, false, true);
+        QuantizeConfig config = new QuantizeConfig(
+                4,
+                32,
+                0.01,
+                false,
+                false,
+                true,
+                true,
+                false,
+                null,
+                CheckpointFormat.GPTQ,
+                plain.meta(),
+                List.of(),
+                List.of(
+                        ModuleRule.parse("model\\.layers\\.0\\.=bits:8,group:-1,sym:false"),
+                        ModuleRule.parse(".*\\.1\\.proj=bits:3")));
+        List<QuantizedLinear> mixed = new ArrayList<>();
+        for (QuantizedLinear linear : linears(plain, false)) {
+            QuantizeConfig own = config.forModule(linear.name());
+            mixed.add(Linears.random(linear.name(), own.bits(), own.groupSize(), 96, 64, own.sym(), false, 7));
+        }
+        assertThat(mixed).extracting(QuantizedLinear::bits).startsWith(8, 3, 4);
+        try (Checkpoint checkpoint = Checkpoint.open(source);
+                ArtifactWriter writer = ArtifactWriter.create(out, plan(checkpoint, config, 1 << 30))) {
+            for (QuantizedLinear linear : mixed) {
+                writer.write(linear);
+            }
+            assertThatThrownBy(() -> writer.write(linears(plain, false).get(0)))
+                    .hasMessageContaining("has bits 4 and group_size 32, the artifact 8 and -1");
+            writer.commit();
+        }
+
+        try (Checkpoint checkpoint = Checkpoint.open(out)) {
+            ArtifactReader reader = ArtifactReader.of(checkpoint);
+            assertThat(reader.config()).isEqualTo(config);
+            for (QuantizedLinear linear : mixed) {
+                QuantizedLinear found = reader.read(linear.name());
+                assertThat(found.bits()).isEqualTo(linear.bits());
+                assertThat(found.codes()).isDeepEqualTo(linear.codes());
+                assertThat(found.zeros()).isDeepEqualTo(linear.zeros());
+                assertThat(found.scales()).isDeepEqualTo(linear.scales());
+            }
+        }
+        assertThat(Files.readString(out.resolve("config.json")))
+                .contains(config.toJson().strip().replace("\n", "\n  "));
     }
 
     @Test

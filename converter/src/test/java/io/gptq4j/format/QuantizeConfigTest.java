@@ -37,7 +37,8 @@ class QuantizeConfigTest {
                 null,
                 CheckpointFormat.GPTQ,
                 meta,
-                List.of(List.of("self_attn.k_proj", "self_attn.v_proj"), List.of("mlp.down_proj")));
+                List.of(List.of("self_attn.k_proj", "self_attn.v_proj"), List.of("mlp.down_proj")),
+                List.of());
     }
 
     private static final String OURS = """
@@ -90,6 +91,80 @@ class QuantizeConfigTest {
         assertThat(QuantizeConfig.of(4, 128, false, true).toMap())
                 .doesNotContainKeys(
                         "modules_in_block_to_quantize", "is_marlin_format", "zero_point", "version", "dynamic");
+    }
+
+    private static QuantizeConfig mixed() {
+        QuantizeConfig plain = QuantizeConfig.of(4, 128, false, true);
+        return new QuantizeConfig(
+                4,
+                128,
+                plain.dampPercent(),
+                false,
+                false,
+                true,
+                true,
+                false,
+                null,
+                CheckpointFormat.GPTQ,
+                Map.of(),
+                List.of(),
+                List.of(
+                        ModuleRule.parse(".*\\.down_proj=bits:8,group:32"),
+                        ModuleRule.parse("-:model\\.layers\\.0\\."),
+                        ModuleRule.parse(".*=bits:3,sym:false")));
+    }
+
+    @Test
+    void writesRulesForModulesThoseForFloatFirst() {
+        assertThat(mixed().toJson()).contains("""
+                  "pack_dtype": "int32",
+                  "dynamic": {
+                    "-:model\\\\.layers\\\\.0\\\\.": {},
+                    ".*\\\\.down_proj": {
+                      "bits": 8,
+                      "group_size": 32
+                    },
+                    ".*": {
+                      "bits": 3,
+                      "sym": false
+                    }
+                  },
+                  "meta": {}
+                """);
+    }
+
+    @Test
+    void readsTheRulesItWrites() throws IOException {
+        assertThat(readFile(mixed().toJson())).isEqualTo(mixed());
+    }
+
+    @Test
+    void tellsWhatIsTrueOfOneModule() {
+        QuantizeConfig down = mixed().forModule("model.layers.1.mlp.down_proj");
+        QuantizeConfig query = mixed().forModule("model.layers.1.self_attn.q_proj");
+
+        assertThat(down.bits()).isEqualTo(8);
+        assertThat(down.groupSize()).isEqualTo(32);
+        assertThat(down.sym()).isTrue();
+        assertThat(query.bits()).isEqualTo(3);
+        assertThat(query.groupSize()).isEqualTo(128);
+        assertThat(query.sym()).isFalse();
+        assertThat(mixed().forModule("model.layers.0.mlp.down_proj").bits()).isEqualTo(4);
+        assertThat(mixed().forModule("lm_head").bits()).isEqualTo(3);
+    }
+
+    @Test
+    void obeysTheRulesOfGptqModel() throws IOException {
+        QuantizeConfig config = readFile("""
+                {"bits": 4, "group_size": 128, "sym": true, "desc_act": false, "dynamic": {
+                 "lm_head": {"bits": 8, "group_size": 32, "sym": true, "desc_act": false, "mse": 2},
+                 "+:model\\\\.layers\\\\.1\\\\..*": {"act_group_aware": true, "desc_act": null},
+                 ".*layers.*": {"desc_act": true}}}""");
+
+        assertThat(config.forModule("lm_head").bits()).isEqualTo(8);
+        assertThat(config.forModule("lm_head").groupSize()).isEqualTo(32);
+        assertThat(config.forModule("model.layers.1.mlp.up_proj").descAct()).isFalse();
+        assertThat(config.forModule("model.layers.11.mlp.up_proj").descAct()).isTrue();
     }
 
     /** As AutoGPTQ 0.7 saves it. */
@@ -214,8 +289,12 @@ class QuantizeConfigTest {
                 "'pack_dtype': 'int16' | pack_dtype is int16, but only int32 can be read",
                 "'rotation': 'hadamard' | rotation: rotated weights cannot be read",
                 "'adapter': {'name': 'lora'} | adapter: weights that need an adapter cannot be read",
-                "'dynamic': {'+:.*down': {'bits': 8}} | dynamic: settings of their own for modules +:.*down cannot",
-                "'dynamic': {'.*down': {'bits': 8}} | dynamic: settings of their own for modules .*down cannot be read",
+                "'dynamic': {'.*down': {'adapter': {}}} | dynamic: modules .*down have their own adapter, which cannot",
+                "'dynamic': {'.*down': {'format': 'gptq_v2'}} | dynamic: modules .*down have their own format",
+                "'dynamic': {'.*down': {'bits': 5}} | bits must be 2, 3, 4 or 8, not 5",
+                "'dynamic': {'.*down': {'sym': 1}} | sym must be true or false, not 1",
+                "'dynamic': {'.*down': 8} | dynamic: the settings for modules .*down are no object",
+                "'dynamic': {'*down': {'bits': 8}} | '*down' is no regular expression: Dangling meta character '*'",
                 "'modules_in_block_to_quantize': 'x' | modules_in_block_to_quantize must be a list of lists of names",
                 "'modules_in_block_to_quantize': [[1]] | modules_in_block_to_quantize must be a list of lists of names",
             })

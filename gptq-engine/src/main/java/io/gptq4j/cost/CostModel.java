@@ -1,6 +1,8 @@
 package io.gptq4j.cost;
 
 import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.gptq.Sensitivity;
+import io.gptq4j.gptq.TargetWidths;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Attention;
 import io.gptq4j.model.Architecture.Linear;
@@ -8,6 +10,7 @@ import io.gptq4j.model.ModuleGroup;
 import io.gptq4j.tensor.FloatType;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -122,16 +125,28 @@ public final class CostModel {
         all.add(attention(Step.ATTENTION, tokens, run.seqlen(), layers));
         all.add(elementwise(Step.ELEMENTWISE, tokens, run.windows(), run.seqlen(), layers));
         all.add(elements(Step.ELEMENTWISE, loadingBytes() * layers, loadedConversions() * layers, 0));
-        for (ModuleGroup group : plan.groups()) {
-            if (!group.modules().isEmpty()) {
-                addGroup(all, group, layers);
-            }
+        quantizedGroups().forEach((group, times) -> addGroup(all, group, times));
+        if (run.choosesWidths()) {
+            addSensitivity(all);
         }
         all.add(Work.disk(Step.WRITE, artifactBytes()));
         if (run.evalWindows() > 0) {
             addEvaluation(all);
         }
         return all;
+    }
+
+    /** The module groups that are solved, with the number of blocks in which they are the same. */
+    private Map<ModuleGroup, Integer> quantizedGroups() {
+        Map<ModuleGroup, Integer> groups = new LinkedHashMap<>();
+        for (int layer = 0; layer < architecture.layers(); layer++) {
+            for (ModuleGroup group : plan.groups(layer)) {
+                if (!group.modules().isEmpty()) {
+                    groups.merge(group, 1, Integer::sum);
+                }
+            }
+        }
+        return groups;
     }
 
     private void addGroup(List<Work> all, ModuleGroup group, int layers) {
@@ -158,6 +173,49 @@ public final class CostModel {
                 layers * in * (COLUMN_CALLS + TILE_CALLS * tiles),
                 layers * in * tiles));
         all.add(elements(Step.PACK, layers * rows * in * PACK_BYTES, 0, 0));
+    }
+
+    /**
+     * All blocks are read again. Of each block some windows make Hessians, with which its groups are solved at all widths; other
+     * windows go on from there through all blocks after it, once for each group.
+     */
+    private void addSensitivity(List<Work> all) {
+        Sensitivity.Windows windows = Sensitivity.Windows.of(run.windows(), run.seqlen());
+        int layers = architecture.layers();
+        long solved = (long) windows.solved() * run.seqlen();
+        long probed = (long) windows.probed() * run.seqlen();
+        Map<ModuleGroup, Integer> groups = quantizedGroups();
+        int streams = groups.values().stream().mapToInt(Integer::intValue).sum();
+        int passes = Math.toIntExact((long) streams * (layers + 1) / 2 + layers);
+        all.add(elements(
+                Step.SENSITIVITY, loadingBytes() * layers + run.checkpointBytes(), loadedConversions() * layers, 0));
+        for (ModuleGroup group : architecture.moduleGroups()) {
+            for (Linear module : group.modules()) {
+                all.add(linear(Step.SENSITIVITY, module, solved, layers));
+                all.add(linear(Step.SENSITIVITY, module, probed, passes));
+            }
+        }
+        all.add(attention(Step.SENSITIVITY, solved, run.seqlen(), layers));
+        all.add(attention(Step.SENSITIVITY, probed, run.seqlen(), passes));
+        all.add(elementwise(Step.SENSITIVITY, solved, windows.solved(), run.seqlen(), layers));
+        all.add(elementwise(Step.SENSITIVITY, probed, windows.probed(), run.seqlen(), passes));
+        int hidden = architecture.embedding().size();
+        double logits = 2.0 * streams * probed * architecture.vocabSize();
+        all.add(Work.products(Step.SENSITIVITY, Work.Unit.FORWARD, hidden, 2 * logits * hidden, 1));
+        all.add(elements(Step.SENSITIVITY, logits * (bytes(run.type()) + 5 * Float.BYTES), logits * converted(), 0));
+        int widths = TargetWidths.WIDTHS.size();
+        groups.forEach((group, times) -> {
+            List<Work> once = new ArrayList<>();
+            addGroup(once, group, times);
+            for (Work work : once) {
+                double share = switch (work.step()) {
+                    case HESSIAN -> (double) solved / run.tokens();
+                    case FACTOR -> 1;
+                    default -> widths;
+                };
+                all.add(work.as(Step.SENSITIVITY, share));
+            }
+        });
     }
 
     /** The held-out windows through every float block and every quantized one, and twice through the head. */
@@ -256,17 +314,18 @@ public final class CostModel {
     public Estimate.Memory memory() {
         int type = bytes(run.type());
         long states = Math.multiplyExact(run.tokens() + run.evalTokens() * 2, widestState() * type);
+        if (run.choosesWidths()) {
+            states = Math.max(states, probeStates() * type);
+        }
         long scratch = Math.max(0, states - run.statesInMemory());
         long block = blockParameters * type;
         long raw = (long) (blockParameters * storedBytes());
         long group = 0;
         long codes = 0;
-        for (ModuleGroup members : plan.groups()) {
-            if (!members.modules().isEmpty()) {
-                long in = members.modules().get(0).in();
-                group = Math.max(group, 4 * in * in * Float.BYTES + 3 * rows(members) * in * Float.BYTES);
-                codes = Math.max(codes, 2 * rows(members) * in);
-            }
+        for (ModuleGroup members : quantizedGroups().keySet()) {
+            long in = members.modules().get(0).in();
+            group = Math.max(group, 4 * in * in * Float.BYTES + 3 * rows(members) * in * Float.BYTES);
+            codes = Math.max(codes, 2 * rows(members) * in);
         }
         long tokens = Math.max(TOKENS_PER_BATCH, Math.max(run.seqlen(), run.evalWindow()));
         long batch = BATCH_TENSORS * tokens * widest() * type;
@@ -277,28 +336,24 @@ public final class CostModel {
         return new Estimate.Memory(host, run.gpu() ? computing : 0, states, scratch, artifactBytes());
     }
 
+    /** Elements of the states of all probes in the end, and of the Hessians' windows. */
+    private long probeStates() {
+        Sensitivity.Windows windows = Sensitivity.Windows.of(run.windows(), run.seqlen());
+        long streams =
+                quantizedGroups().values().stream().mapToInt(Integer::intValue).sum();
+        return Math.multiplyExact(
+                (long) run.seqlen(),
+                windows.solved() * widestState() + windows.probed() * streams * architecture.hiddenSize());
+    }
+
     /** The larger of embedding and head. */
     private long outsideParameters() {
         return (long) architecture.vocabSize() * architecture.embedding().size();
     }
 
     private long artifactBytes() {
-        long bits = plan.options().bits();
-        long total = 0;
-        long quantized = 0;
-        for (ModuleGroup group : plan.groups()) {
-            for (Linear module : group.modules()) {
-                long in = module.in();
-                long out = module.out();
-                long groups = plan.options().groupSize() == -1
-                        ? 1
-                        : in / plan.options().groupSize();
-                total += in * out * bits / 8 + groups * out * 2 + groups * out * bits / 8 + in * Integer.BYTES;
-                quantized += in * out;
-            }
-        }
-        long carried = allParameters - architecture.layers() * quantized; // in float16
-        return total * architecture.layers() + 2 * carried;
+        QuantizationPlan.Size size = plan.size();
+        return size.bytes() + 2 * (allParameters - size.weights()); // the rest in float16
     }
 
     /** What stays of a token between two stages: the residual stream and the input of o_proj or down_proj. */

@@ -13,6 +13,7 @@ import io.gptq4j.tensor.FloatType;
  * @param evalWindows windows of held-out text for the perplexity before and after; 0 if it is not measured
  * @param evalWindow tokens in each of them
  * @param statesInMemory bytes of hidden states that may stay in memory before they go to a scratch file
+ * @param choosesWidths whether the widths of modules are chosen by {@link io.gptq4j.gptq.Sensitivity}
  */
 public record Run(
         int windows,
@@ -22,7 +23,8 @@ public record Run(
         long checkpointBytes,
         int evalWindows,
         int evalWindow,
-        long statesInMemory) {
+        long statesInMemory,
+        boolean choosesWidths) {
     /** Checks the ranges. */
     public Run {
         if (windows < 1
@@ -33,6 +35,19 @@ public record Run(
                 || statesInMemory < 0) {
             throw new IllegalArgumentException("A run takes at least one window of one token, and no negative sizes");
         }
+    }
+
+    /** A run with given widths. */
+    public Run(
+            int windows,
+            int seqlen,
+            FloatType type,
+            boolean gpu,
+            long checkpointBytes,
+            int evalWindows,
+            int evalWindow,
+            long statesInMemory) {
+        this(windows, seqlen, type, gpu, checkpointBytes, evalWindows, evalWindow, statesInMemory, false);
     }
 
     /** Tokens of the calibration. */

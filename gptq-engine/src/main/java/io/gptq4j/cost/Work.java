@@ -58,6 +58,20 @@ public record Work(
         return elements(step, bytes, 0, 0, 1);
     }
 
+    /** The same, so many times, as a part of another step. */
+    Work as(Step other, double times) {
+        return new Work(
+                other,
+                unit,
+                size,
+                flops * times,
+                efficiency,
+                bytes * times,
+                conversions * times,
+                calls * times,
+                tileCalls * times);
+    }
+
     /** Seconds that it takes on a machine. */
     double seconds(MachineProfile machine) {
         double rate = switch (unit) {

@@ -37,7 +37,7 @@ public final class ArtifactPlans {
         List<ArtifactWriter.ModuleShape> modules = new ArrayList<>();
         Set<String> quantized = new HashSet<>();
         for (int layer = 0; layer < architecture.layers(); layer++) {
-            for (ModuleGroup group : plan.groups()) {
+            for (ModuleGroup group : plan.groups(layer)) {
                 for (Linear linear : group.modules()) {
                     String path = architecture.inBlock(layer, linear.name());
                     modules.add(new ArtifactWriter.ModuleShape(path, linear.in(), linear.out()));
@@ -86,9 +86,22 @@ public final class ArtifactPlans {
                 null,
                 CheckpointFormat.GPTQ,
                 meta,
-                plan.groups().stream()
-                        .map(group -> group.modules().stream().map(Linear::name).toList())
-                        .filter(names -> !names.isEmpty())
-                        .toList());
+                quantizedNames(plan),
+                plan.dynamic());
+    }
+
+    /** Names within a block of the modules that are quantized in any of them. */
+    private static List<List<String>> quantizedNames(QuantizationPlan plan) {
+        Set<String> names = new HashSet<>();
+        for (int layer = 0; layer < plan.architecture().layers(); layer++) {
+            plan.groups(layer).forEach(group -> group.modules().forEach(module -> names.add(module.name())));
+        }
+        return plan.groups().stream()
+                .map(group -> group.modules().stream()
+                        .map(Linear::name)
+                        .filter(names::contains)
+                        .toList())
+                .filter(group -> !group.isEmpty())
+                .toList();
     }
 }

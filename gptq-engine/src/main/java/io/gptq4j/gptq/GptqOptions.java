@@ -1,5 +1,7 @@
 package io.gptq4j.gptq;
 
+import io.gptq4j.format.ModuleRule;
+
 /**
  * How to quantize, under AutoGPTQ's names. {@link #defaults()} is the safest artifact: 4 bits, symmetric, groups of
  * 128 with static grids solved in act-order, so that {@code g_idx} stays trivial and every server's fast kernel fits.
@@ -59,6 +61,25 @@ public record GptqOptions(
     /** The same with another width and group size. */
     public GptqOptions withBits(int bits, int groupSize) {
         return new GptqOptions(bits, groupSize, sym, actOrder, staticGroups, dampPercent, mse, blocksize, reference);
+    }
+
+    /**
+     * The same with the settings of a rule for some modules. Its {@code desc_act} is what the artifact says: true scatters
+     * {@code g_idx}, false keeps it trivial, with static groups, and leaves the order of columns as it is.
+     */
+    public GptqOptions with(ModuleRule rule) {
+        boolean scattered = rule.setting("desc_act", Boolean.class, descAct());
+        boolean turned = rule.settings().containsKey("desc_act") && scattered != descAct();
+        return new GptqOptions(
+                rule.setting("bits", Integer.class, bits),
+                rule.setting("group_size", Integer.class, groupSize),
+                rule.setting("sym", Boolean.class, sym),
+                actOrder || (turned && scattered),
+                turned ? !scattered : staticGroups,
+                rule.setting("damp_percent", Double.class, dampPercent),
+                rule.setting("mse", Double.class, mse),
+                blocksize,
+                reference);
     }
 
     /** Whether the artifact's {@code g_idx} is scattered, which servers call {@code desc_act}. */

@@ -13,7 +13,11 @@ import io.gptq4j.tensor.TensorStore;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,8 +31,8 @@ import org.jspecify.annotations.Nullable;
  *   <li>After the last stage the windows become the next block's input.
  * </ol>
  *
- * <p>So every module runs once per window, every group has one Hessian and one factorisation, and each group calibrates
- * on the quantized groups before it ("true sequential"). The reference programs run the whole block once per group and
+ * <p>So every module runs once per window, every group has one Hessian and, unless the plan's rules say otherwise, one
+ * factorisation, and each group calibrates on the quantized groups before it ("true sequential"). The reference programs run the whole block once per group and
  * once more.
  *
  * <p>While a block is computed, the next one is read, and the modules before are packed and written, each on a thread of
@@ -136,7 +140,7 @@ public final class GptqQuantizer {
                 if (observer != null) {
                     observer.loaded(lanes.first().block());
                 }
-                for (ModuleGroup group : plan.groups()) {
+                for (ModuleGroup group : plan.groups(layer)) {
                     for (ModuleReport report : quantize(lanes, layer, group, writer)) {
                         reports.add(report);
                         listener.moduleQuantized(report);
@@ -159,8 +163,6 @@ public final class GptqQuantizer {
             return List.of();
         }
         long start = System.nanoTime();
-        Lane first = lanes.first();
-        GptqSolver solver = new GptqSolver(plan.options());
         List<Scope> works = new ArrayList<>(); // of each lane
         try {
             for (int i = 0; i < lanes.size(); i++) {
@@ -174,43 +176,27 @@ public final class GptqQuantizer {
             });
             Hessian hessian = parts.get(0);
             parts.subList(1, parts.size()).forEach(hessian::add);
-            GptqSolver.Factored factored = factor(solver, works.get(0), hessian, first, layer, group);
+            Map<GptqOptions, List<Linear>> together = new LinkedHashMap<>();
+            for (Linear module : group.modules()) {
+                together.computeIfAbsent(plan.options(layer, module), options -> new ArrayList<>())
+                        .add(module);
+            }
+            Map<FactorKey, GptqSolver.Factored> factors = new HashMap<>();
+            for (GptqOptions options : together.keySet()) {
+                FactorKey key = FactorKey.of(options);
+                if (!factors.containsKey(key)) {
+                    factors.put(
+                            key, factor(new GptqSolver(options), works.get(0), hessian, lanes.first(), layer, group));
+                }
+            }
             parts.forEach(Hessian::close);
-
-            List<GptqSolver.Solution> solutions = lanes.each((lane, index) -> {
-                List<GptqSolver.Module> share = share(group, index, lanes.size()).stream()
-                        .map(module -> new GptqSolver.Module(
-                                lane.block().path(module), lane.block().weight(module)))
-                        .toList();
-                return share.isEmpty()
-                        ? new GptqSolver.Solution(List.of(), 0)
-                        : solver.solve(
-                                lane.scope(),
-                                index == 0 ? factored : factored.copyTo(works.get(index)),
-                                share,
-                                lane.model().type());
-            });
-            double seconds = (System.nanoTime() - start) / 1e9;
-            double loss =
-                    solutions.stream().mapToDouble(GptqSolver.Solution::loss).sum();
-            int outputs = group.modules().stream().mapToInt(Linear::out).sum();
             List<ModuleReport> reports = new ArrayList<>();
-            for (int m = 0; m < group.modules().size(); m++) {
-                Linear module = group.modules().get(m);
-                GptqSolver.Solved solved =
-                        solutions.get(m % lanes.size()).modules().get(m / lanes.size());
-                sink.accept(solved.linear());
-                lanes.forEach(lane ->
-                        lane.block().replaceWeight(module, solved.weight().copyTo(lane.scope())));
-                solved.weight().close();
-                reports.add(new ModuleReport(
-                        layer,
-                        solved.linear().name(),
-                        loss / outputs,
-                        factored.dampPercent(),
-                        factored.dead().length,
-                        hessian.tokens(),
-                        seconds));
+            for (Map.Entry<GptqOptions, List<Linear>> part : together.entrySet()) {
+                GptqOptions options = part.getKey();
+                GptqSolver.Factored factored = Objects.requireNonNull(factors.get(FactorKey.of(options)));
+                reports.addAll(
+                        solve(lanes, works, layer, part.getValue(), options, factored, hessian.tokens(), start, sink));
+                start = System.nanoTime();
             }
             return reports;
         } finally {
@@ -218,16 +204,73 @@ public final class GptqQuantizer {
         }
     }
 
+    /** All that a factor depends on, of what can differ within a group. */
+    private record FactorKey(boolean actOrder, double dampPercent) {
+        static FactorKey of(GptqOptions options) {
+            return new FactorKey(options.actOrder(), options.dampPercent());
+        }
+    }
+
+    /** Solves the modules of a group that have the same options, and puts the results in their places. */
+    private static List<ModuleReport> solve(
+            Lanes lanes,
+            List<Scope> works,
+            int layer,
+            List<Linear> modules,
+            GptqOptions options,
+            GptqSolver.Factored factored,
+            long tokens,
+            long start,
+            Sink sink)
+            throws IOException {
+        GptqSolver solver = new GptqSolver(options);
+        List<GptqSolver.Solution> solutions = lanes.each((lane, index) -> {
+            List<GptqSolver.Module> share = share(modules, index, lanes.size()).stream()
+                    .map(module -> new GptqSolver.Module(
+                            lane.block().path(module), lane.block().weight(module)))
+                    .toList();
+            return share.isEmpty()
+                    ? new GptqSolver.Solution(List.of(), 0)
+                    : solver.solve(
+                            lane.scope(),
+                            index == 0 ? factored : factored.copyTo(works.get(index)),
+                            share,
+                            lane.model().type());
+        });
+        double seconds = (System.nanoTime() - start) / 1e9;
+        double loss = solutions.stream().mapToDouble(GptqSolver.Solution::loss).sum();
+        int outputs = modules.stream().mapToInt(Linear::out).sum();
+        List<ModuleReport> reports = new ArrayList<>();
+        for (int m = 0; m < modules.size(); m++) {
+            Linear module = modules.get(m);
+            GptqSolver.Solved solved = solutions.get(m % lanes.size()).modules().get(m / lanes.size());
+            sink.accept(solved.linear());
+            lanes.forEach(
+                    lane -> lane.block().replaceWeight(module, solved.weight().copyTo(lane.scope())));
+            solved.weight().close();
+            reports.add(new ModuleReport(
+                    layer,
+                    solved.linear().name(),
+                    loss / outputs,
+                    factored.dampPercent(),
+                    factored.dead().length,
+                    tokens,
+                    seconds));
+        }
+        return reports;
+    }
+
     /** The modules that one of several lanes solves: every count-th one. */
-    private static List<Linear> share(ModuleGroup group, int index, int count) {
+    private static List<Linear> share(List<Linear> modules, int index, int count) {
         List<Linear> share = new ArrayList<>();
-        for (int m = index; m < group.modules().size(); m += count) {
-            share.add(group.modules().get(m));
+        for (int m = index; m < modules.size(); m += count) {
+            share.add(modules.get(m));
         }
         return share;
     }
 
-    private static GptqSolver.Factored factor(
+    /** The factor of a group's Hessian; an input that is no number is told with the module and what may help. */
+    static GptqSolver.Factored factor(
             GptqSolver solver, Scope work, Hessian hessian, Lane lane, int layer, ModuleGroup group)
             throws CheckpointException {
         try {

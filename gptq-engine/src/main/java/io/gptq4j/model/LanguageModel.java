@@ -201,6 +201,17 @@ public final class LanguageModel implements AutoCloseable {
             }
         }
 
+        /**
+         * The KL divergence of the predictions after {@code other} from those after {@code reference}, in nats, summed over all
+         * positions; both are outputs of the last block, [B, T, C].
+         */
+        public double divergence(Tensor reference, Tensor other) throws IOException {
+            try (Scope step = kept.step()) {
+                return step.call("decoder", "divergence", features(step, reference), features(step, other), matrix())
+                        .toDoubles()[0];
+            }
+        }
+
         /** Logits in float32, [end - start, V] row-major, of some positions of one window's {@code hidden} [1, T, C]. */
         public float[] logits(Tensor hidden, int start, int end) throws IOException {
             try (Scope step = kept.step()) {

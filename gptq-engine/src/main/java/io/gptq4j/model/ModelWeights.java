@@ -56,7 +56,9 @@ public final class ModelWeights {
             String module = name.endsWith(".weight") ? name.substring(0, name.length() - ".weight".length()) : "";
             if (quantized.contains(module)) {
                 List<Long> packed = source.tensor(module + QWEIGHT).shape(); // [in * bits / 32, out]
-                long in = packed.get(0) * 32 / artifact.orElseThrow().config().bits();
+                long in = packed.get(0)
+                        * 32
+                        / artifact.orElseThrow().config().forModule(module).bits();
                 checkShape(checkpoint, module + QWEIGHT, List.of(packed.get(1), in), needed.getValue());
                 continue;
             }

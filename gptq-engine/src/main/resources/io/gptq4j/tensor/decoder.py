@@ -194,6 +194,22 @@ class Decoder(Module):
       _2 = torch.append(results, torch.stack(rows, 1))                                           # [3, M, stretch]
     return torch.cat(results, 2)
 
+  # KL divergence of the predictions from y from those from x, both [B, T, C], summed over all positions; float64 [1].
+  def divergence(self: __torch__.Decoder, x: Tensor, y: Tensor, head: Tensor) -> Tensor:
+    xs = torch.flatten(x, 0, 1)
+    ys = torch.flatten(y, 0, 1)
+    total = torch.zeros([1], dtype=7, device=x.device)
+    n = torch.size(xs, 0)
+    for start in range(0, n, 256):
+      end = min(start + 256, n)
+      p = torch.log_softmax(torch.linear(xs[start:end], head).to(6), 1)
+      q = torch.log_softmax(torch.linear(ys[start:end], head).to(6), 1)
+      _0 = torch.add_(total, torch.sum(torch.sum(torch.mul(torch.exp(p), torch.sub(p, q)), [1], dtype=7)))
+    return total
+
+  def cloned(self: __torch__.Decoder, x: Tensor) -> Tensor:
+    return torch.clone(x)
+
   # Positions start .. end of x, [B, end - start, C].
   def positions(self: __torch__.Decoder, x: Tensor, start: int, end: int) -> Tensor:
     return torch.contiguous(x[:, start:end])

@@ -5,12 +5,14 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.within;
 
 import io.gptq4j.checkpoint.ModelConfig;
+import io.gptq4j.format.ModuleRule;
 import io.gptq4j.gptq.GptqOptions;
 import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.model.families.ModelFamilies;
 import io.gptq4j.tensor.FloatType;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -60,13 +62,14 @@ class CostModelTest {
         return model(run, 4, Map.of());
     }
 
-    private static CostModel model(Run run, int bits, Map<String, Object> changes) throws Exception {
+    private static CostModel model(Run run, int bits, Map<String, Object> changes, String... rules) throws Exception {
         Map<String, Object> config = new HashMap<>(CONFIG);
         config.putAll(changes);
         return new CostModel(
                 QuantizationPlan.of(
                         ModelFamilies.architecture(ModelConfig.of(config, "config.json")),
-                        GptqOptions.defaults().withBits(bits, 32)),
+                        GptqOptions.defaults().withBits(bits, 32),
+                        Stream.of(rules).map(ModuleRule::parse).toList()),
                 run);
     }
 
@@ -121,6 +124,35 @@ class CostModelTest {
         assertThat(memory.states()).isEqualTo(16 * (64 + 128) * 4);
         assertThat(memory.scratch()).isZero();
         assertThat(memory.device()).isZero();
+    }
+
+    @Test
+    void countsModulesByTheirRules() throws Exception {
+        CostModel ruled = model(RUN, 4, Map.of(), ".*\\.0\\.self_attn\\.q_proj=bits:8", "-:.*down_proj");
+        // q of block 0: 4 096 codes, 2 * 64 scales of 2 bytes, 2 * 64 zero points, 64 indices of 4 bytes.
+        long query = 4096 + 256 + 128 + 256;
+        assertThat(ruled.memory().artifact())
+                .isEqualTo(2 * (23_360 - 5_248) - 2_624 + query + 2 * (12_800 + 320) + 2 * 2 * 128 * 64);
+        double all = cost(model(RUN).estimate(MACHINE), Step.SOLVE_PRODUCTS).flops();
+        assertThat(cost(ruled.estimate(MACHINE), Step.SOLVE_PRODUCTS).flops()).isEqualTo(all - 2.0 * 64 * 128 * 128);
+    }
+
+    @Test
+    void choosingWidthsCostsTimeAndHiddenStatesButNoDisk() throws Exception {
+        CostModel given = model(RUN);
+        CostModel chosen = model(new Run(2, 8, FloatType.FLOAT32, false, 350_000, 0, 0, 1L << 40, true));
+        assertThat(cost(given.estimate(MACHINE), Step.SENSITIVITY).seconds()).isZero();
+        Estimate.Cost cost = cost(chosen.estimate(MACHINE), Step.SENSITIVITY);
+        // A window of 8 tokens through 2 blocks for the Hessians; another one through 8 / 2 * 3 + 2 blocks, and 8
+        // streams and
+        // the original through the head.
+        double forward = 2.0 * 8 * 36_864 * (2 + 14) + 2.0 * 8 * 8 * 64 * (2 + 14) + 2.0 * 2 * 8 * 8 * 100 * 64;
+        double solve = 917_504.0 / 2 + 3_844_778.667 + 4 * 5_767_168.0;
+        assertThat(cost.flops()).isCloseTo(forward + solve, within(1.0));
+        assertThat(chosen.memory().artifact()).isEqualTo(given.memory().artifact());
+        assertThat(chosen.memory().states()).isGreaterThan(given.memory().states());
+        assertThat(chosen.estimate(MACHINE).floor())
+                .isEqualTo(given.estimate(MACHINE).floor());
     }
 
     @Test

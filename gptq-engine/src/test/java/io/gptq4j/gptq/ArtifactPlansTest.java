@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.format.ArtifactWriter;
+import io.gptq4j.format.ModuleRule;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.TinyCheckpoint;
 import io.gptq4j.tensor.FloatType;
@@ -12,6 +13,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -35,10 +37,13 @@ class ArtifactPlansTest {
         torch.close();
     }
 
-    private static ArtifactWriter.Plan plan(Path model, GptqOptions options) throws Exception {
+    private static ArtifactWriter.Plan plan(Path model, GptqOptions options, String... rules) throws Exception {
         try (Checkpoint checkpoint = Checkpoint.open(model);
                 LanguageModel language = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
-            QuantizationPlan plan = QuantizationPlan.of(language.architecture(), options);
+            QuantizationPlan plan = QuantizationPlan.of(
+                    language.architecture(),
+                    options,
+                    Stream.of(rules).map(ModuleRule::parse).toList());
             return ArtifactPlans.of(checkpoint, language.weights(), plan, "gptq4j:test", 1000);
         }
     }
@@ -118,6 +123,29 @@ class ArtifactPlansTest {
                         List.of("self_attn.o_proj"),
                         List.of("mlp.gate_proj", "mlp.up_proj"),
                         List.of("mlp.down_proj"));
+    }
+
+    @Test
+    void carriesWhatARuleLeavesInFloatAndTellsTheRules() throws Exception {
+        Path model = TinyModels.write(directory, TinyModels.config("llama"), 7);
+        ArtifactWriter.Plan plan =
+                plan(model, grouped(32), ".*down_proj=bits:8,damp:0.1", "-:.*o_proj", "-:.*\\.1\\.mlp");
+        assertThat(plan.carried())
+                .containsKeys("model.layers.0.self_attn.o_proj.weight", "model.layers.1.mlp.down_proj.weight")
+                .doesNotContainKey("model.layers.0.mlp.down_proj.weight");
+        assertThat(plan.modules()).extracting(ArtifactWriter.ModuleShape::name).hasSize(9);
+        assertThat(plan.config().modulesInBlockToQuantize())
+                .containsExactly(
+                        List.of("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+                        List.of("mlp.gate_proj", "mlp.up_proj"),
+                        List.of("mlp.down_proj"));
+        assertThat(plan.config().dynamic())
+                .extracting(ModuleRule::text)
+                .containsExactly("-:.*o_proj", "-:.*\\.1\\.mlp", ".*down_proj=bits:8,damp_percent:0.1");
+        assertThat(plan.config().forModule("model.layers.0.mlp.down_proj").bits())
+                .isEqualTo(8);
+        assertThat(plan(model, grouped(32), ".*down_proj=bits:4").config().toMap())
+                .doesNotContainKey("dynamic");
     }
 
     @ParameterizedTest(name = "act-order {0}, static {1}, group {2}: desc_act {3}")

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.format.ModuleRule;
 import io.gptq4j.format.QuantizedLinear;
 import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.BlockReader;
@@ -291,6 +292,70 @@ class GptqQuantizerTest {
             assertThat(modules.get(i).codes()).isDeepEqualTo(expected.get(i).codes());
             assertThat(modules.get(i).scales()).isDeepEqualTo(expected.get(i).scales());
         }
+    }
+
+    /** The first group sees the float model's activations whatever is done to its modules, so each can be held against a run alone. */
+    @ParameterizedTest(name = "{0}, {1}, seed 14")
+    @CsvSource({
+        "'bits:8,group:48', 'bits:3,sym:false'",
+        "'bits:2,damp:0.1', 'desc_act:true,group:32'",
+        "'mse:2.4', 'bits:3,damp:0.1'",
+    })
+    void modulesOfOneGroupWithOptionsOfTheirOwnGetTheCodesOfARunAlone(String query, String value) throws Exception {
+        GptqOptions options = TinyModels.options(4, 96, true, true, true, 128);
+        Path model = TinyModels.write(directory.resolve("model"), TinyModels.config("llama"), 14);
+        List<ModuleRule> rules = List.of(ModuleRule.parse(".*q_proj=" + query), ModuleRule.parse(".*v_proj=" + value));
+        Map<String, QuantizedLinear> mixed = new LinkedHashMap<>();
+        TinyModels.quantize(torch, model, options, rules, FloatType.FLOAT32)
+                .forEach(linear -> mixed.put(linear.name(), linear));
+        assertThat(mixed).hasSize(14);
+        String attention = "model.layers.0.self_attn.";
+        for (Map.Entry<String, GptqOptions> own : Map.of(
+                        "q_proj", options.with(rules.get(0)), "k_proj", options, "v_proj", options.with(rules.get(1)))
+                .entrySet()) {
+            QuantizedLinear alone = TinyModels.quantize(torch, model, own.getValue(), FloatType.FLOAT32).stream()
+                    .filter(linear -> linear.name().equals(attention + own.getKey()))
+                    .findFirst()
+                    .orElseThrow();
+            QuantizedLinear found = Objects.requireNonNull(mixed.get(alone.name()));
+            assertThat(found.bits()).isEqualTo(own.getValue().bits());
+            assertThat(found.gIdx()).isEqualTo(alone.gIdx());
+            assertThat(found.scales()).isDeepEqualTo(alone.scales());
+            assertThat(found.codes()).isDeepEqualTo(alone.codes());
+        }
+    }
+
+    @Test
+    void aRuleThatAsksForWhatAllHaveChangesNoCode() throws Exception {
+        GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
+        Path model = TinyModels.write(directory.resolve("model"), TinyModels.config("opt"), 15);
+        assertSameCodes(
+                TinyModels.quantize(
+                        torch, model, options, List.of(ModuleRule.parse(".*k_proj=bits:4")), FloatType.FLOAT32),
+                TinyModels.quantize(torch, model, options, FloatType.FLOAT32));
+    }
+
+    @Test
+    void modulesThatARuleLeavesInFloatAreNotSolved() throws Exception {
+        GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
+        Path model = TinyModels.write(directory.resolve("model"), TinyModels.config("llama"), 16);
+        List<QuantizedLinear> modules = TinyModels.quantize(
+                torch,
+                model,
+                options,
+                List.of(ModuleRule.parse("-:.*(o|down)_proj"), ModuleRule.parse("-:model\\.layers\\.1\\.mlp")),
+                FloatType.FLOAT32);
+        assertThat(modules)
+                .extracting(QuantizedLinear::name)
+                .containsExactlyInAnyOrder(
+                        "model.layers.0.self_attn.q_proj",
+                        "model.layers.0.self_attn.k_proj",
+                        "model.layers.0.self_attn.v_proj",
+                        "model.layers.0.mlp.gate_proj",
+                        "model.layers.0.mlp.up_proj",
+                        "model.layers.1.self_attn.q_proj",
+                        "model.layers.1.self_attn.k_proj",
+                        "model.layers.1.self_attn.v_proj");
     }
 
     @Test

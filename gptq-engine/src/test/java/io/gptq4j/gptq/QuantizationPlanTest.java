@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.gptq4j.checkpoint.ModelConfig;
+import io.gptq4j.format.ModuleRule;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Stage;
@@ -12,6 +13,7 @@ import io.gptq4j.model.families.ModelFamilies;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -46,7 +48,8 @@ class QuantizationPlanTest {
                         List.of("mlp.gate_proj", "mlp.up_proj"),
                         List.of("mlp.down_proj"));
         assertThat(plan.skipped()).isEmpty();
-        assertThat(plan.warning()).isEmpty();
+        assertThat(plan.warnings()).isEmpty();
+        assertThat(plan.dynamic()).isEmpty();
     }
 
     @Test
@@ -90,8 +93,9 @@ class QuantizationPlanTest {
                 .containsExactly("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj");
         assertThat(plan.groups().get(2).modules()).isEmpty();
         assertThat(plan.groups().get(3).modules()).isEmpty();
-        assertThat(plan.warning())
-                .hasValueSatisfying(warning -> assertThat(warning)
+        assertThat(plan.warnings())
+                .singleElement()
+                .satisfies(warning -> assertThat(warning)
                         .contains("mlp.gate_proj (64 inputs, 72 outputs)", "mlp.down_proj (72 inputs, 64 outputs)")
                         .doesNotContain("q_proj"));
     }
@@ -107,6 +111,137 @@ class QuantizationPlanTest {
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("No module of this model can be packed")
                 .hasMessageContaining("self_attn.q_proj (24 inputs, 24 outputs)");
+    }
+
+    private static QuantizationPlan ruled(String... rules) throws Exception {
+        return QuantizationPlan.of(
+                llama(256, 704),
+                grouped(64),
+                Stream.of(rules).map(ModuleRule::parse).toList());
+    }
+
+    @Test
+    void theFirstRuleThatMatchesDecidesAboutAModule() throws Exception {
+        QuantizationPlan plan = ruled(
+                "model\\.layers\\.0\\.mlp\\.down_proj=bits:8,group:32",
+                ".*down_proj=bits:3,sym:false,damp:0.05,mse:2.4",
+                "-:.*o_proj");
+        GptqOptions first = plan.options("model.layers.0.mlp.down_proj");
+        assertThat(first).isEqualTo(grouped(64).withBits(8, 32));
+        GptqOptions second = plan.options(1, new Linear("mlp.down_proj", 704, 256, false));
+        assertThat(second.bits()).isEqualTo(3);
+        assertThat(second.groupSize()).isEqualTo(64);
+        assertThat(second.sym()).isFalse();
+        assertThat(second.dampPercent()).isEqualTo(0.05);
+        assertThat(second.mse()).isEqualTo(2.4);
+        assertThat(plan.options("model.layers.1.mlp.up_proj")).isEqualTo(grouped(64));
+        assertThat(plan.groups(0).get(1).modules()).isEmpty();
+        assertThat(plan.groups(1).get(3).modules()).hasSize(1);
+        assertThat(plan.size().modules()).isEqualTo(12);
+    }
+
+    @Test
+    void aRuleTurnsScatteredGroupIndicesOnAndOff() {
+        GptqOptions fixed = TinyModels.options(4, 64, true, true, true, 128);
+        GptqOptions scattered = fixed.with(ModuleRule.parse(".*=desc_act:true"));
+        assertThat(scattered.descAct()).isTrue();
+        assertThat(scattered).isEqualTo(TinyModels.options(4, 64, true, true, false, 128));
+        assertThat(scattered.with(ModuleRule.parse(".*=desc_act:false"))).isEqualTo(fixed);
+        assertThat(fixed.with(ModuleRule.parse(".*=desc_act:false"))).isEqualTo(fixed);
+    }
+
+    @Test
+    void refusesARuleThatMatchesNothingAndNamesTheModules() {
+        assertThatThrownBy(() -> ruled("q_proj=bits:8"))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("The rule 'q_proj=bits:8' matches no module; it must match from the start")
+                .hasMessageContaining("model.layers.0.self_attn.q_proj, model.layers.0.self_attn.k_proj")
+                .hasMessageEndingWith("model.layers.0.mlp.down_proj and so on to block 1");
+    }
+
+    @Test
+    void refusesARuleThatAnotherOneLeavesNothingTo() {
+        assertThatThrownBy(() -> ruled(".*proj=bits:3", ".*down_proj=bits:8"))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("The rule '.*down_proj=bits:8' decides about no module")
+                .hasMessageContaining("put it first");
+    }
+
+    @Test
+    void refusesRulesThatLeaveNothingToQuantize() {
+        assertThatThrownBy(() -> ruled("-:.*")).hasMessageContaining("leave every module in float");
+    }
+
+    @Test
+    void namesTheModulesThatTheGroupSizeOfARuleDoesNotFit() {
+        assertThatThrownBy(() -> ruled(".*mlp=group:128"))
+                .hasMessageStartingWith("group_size 128 does not divide the inputs of mlp.down_proj (704 inputs");
+    }
+
+    @Test
+    void aRuleThatChangesNothingForServersLeavesTheArtifactOrdinary() throws Exception {
+        QuantizationPlan plan = ruled(".*q_proj=bits:4,group:64,sym:true,desc_act:false", ".*down_proj=damp:0.05");
+        assertThat(plan.dynamic()).isEmpty();
+        assertThat(plan.warnings()).isEmpty();
+    }
+
+    @Test
+    void tellsServersTheRulesAndSaysThemOfTheModulesThatTheyFuse() throws Exception {
+        QuantizationPlan plan = ruled(".*\\.1\\.self_attn\\.[qkv]_proj=bits:8", ".*down_proj=bits:8");
+        assertThat(plan.dynamic())
+                .extracting(ModuleRule::text)
+                .containsExactly(
+                        "model\\.layers\\.(?:1)\\.self_attn\\.qkv_proj$=bits:8,group_size:64,sym:true,desc_act:false",
+                        ".*\\.1\\.self_attn\\.[qkv]_proj=bits:8",
+                        ".*down_proj=bits:8");
+        assertThat(ruled(".*self_attn=bits:8").dynamic()).hasSize(1);
+        assertThat(ruled("-:.*\\.(gate|up)_proj", "-:.*down_proj").dynamic())
+                .extracting(ModuleRule::text)
+                .containsExactly(
+                        "-:model\\.layers\\.\\d+\\.mlp\\.gate_up_proj$", "-:.*\\.(gate|up)_proj", "-:.*down_proj");
+        assertThat(plan.warnings())
+                .singleElement()
+                .asString()
+                .contains(
+                        "only vLLM and GPTQModel read that; text-generation-inference, AutoGPTQ and transformers cannot");
+        assertThat(plan.servedByVllm()).isTrue();
+    }
+
+    @Test
+    void warnsThatVllmRefusesPartsOfOneModuleThatDiffer() throws Exception {
+        QuantizationPlan plan = ruled(".*1\\.self_attn.v_proj=bits:8", "-:.*up_proj");
+        assertThat(plan.servedByVllm()).isFalse();
+        assertThat(plan.warnings()).hasSize(3);
+        assertThat(plan.warnings().get(1))
+                .startsWith("model.layers.1.self_attn.q_proj, model.layers.1.self_attn.k_proj,")
+                .contains("vLLM computes them as one module and refuses that");
+        assertThat(plan.warnings().get(2)).startsWith("model.layers.0.mlp.gate_proj");
+    }
+
+    @Test
+    void warnsThatVllmWouldTakeMarlinForWidthsThatItDoesNotHave() throws Exception {
+        assertThat(ruled(".*down_proj=bits:3").warnings())
+                .hasSize(2)
+                .last()
+                .asString()
+                .contains("--quantization gptq");
+        assertThat(QuantizationPlan.of(
+                                llama(256, 704),
+                                GptqOptions.defaults().withBits(3, 64),
+                                List.of(ModuleRule.parse(".*down_proj=bits:8")))
+                        .servedByVllm())
+                .isTrue();
+    }
+
+    @Test
+    void aGroupSizeThatScattersIndicesIsToldWithDescAct() throws Exception {
+        QuantizationPlan plan = QuantizationPlan.of(
+                llama(256, 704),
+                TinyModels.options(4, -1, true, true, false, 128),
+                List.of(ModuleRule.parse(".*down_proj=group:32")));
+        assertThat(plan.dynamic())
+                .extracting(ModuleRule::text)
+                .containsExactly(".*down_proj=group_size:32,desc_act:true");
     }
 
     @ParameterizedTest(name = "bits {0}, group_size {1}, damp_percent {2}, mse {3}, blocksize {4}")

@@ -2,6 +2,7 @@ package io.gptq4j.gptq;
 
 import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.format.ModuleRule;
 import io.gptq4j.format.QuantizedLinear;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.TinyCheckpoint;
@@ -59,10 +60,16 @@ public final class TinyModels {
     /** Every module of the model at {@code directory}, quantized. */
     static List<QuantizedLinear> quantize(Torch torch, Path directory, GptqOptions options, FloatType type)
             throws Exception {
+        return quantize(torch, directory, options, List.of(), type);
+    }
+
+    /** The same with rules. */
+    static List<QuantizedLinear> quantize(
+            Torch torch, Path directory, GptqOptions options, List<ModuleRule> rules, FloatType type) throws Exception {
         List<QuantizedLinear> modules = new ArrayList<>();
         try (Checkpoint checkpoint = Checkpoint.open(directory);
                 LanguageModel model = open(torch, checkpoint, type)) {
-            GptqQuantizer.builder(model, QuantizationPlan.of(model.architecture(), options))
+            GptqQuantizer.builder(model, QuantizationPlan.of(model.architecture(), options, rules))
                     .build()
                     .run(windows(5), modules::add, QuantizationListener.SILENT);
         }
