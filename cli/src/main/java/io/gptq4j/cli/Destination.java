@@ -26,7 +26,7 @@ final class Destination implements Closeable {
     private final String summary;
     private @Nullable HubClient client;
     private @Nullable ShardUploads uploads;
-    private boolean committing;
+    private boolean finished; // whatever is left to say about the repository was said
 
     /**
      * Nothing is done yet.
@@ -140,11 +140,12 @@ final class Destination implements Closeable {
         }
         try {
             List<CommitOperation.Staged> staged = uploads.staged();
-            committing = true;
+            finished = true;
             return push.commit(console, Objects.requireNonNull(client), complete, staged, summary);
         } catch (IOException e) {
             if (directory != null) {
                 console.warn(push.advice(directory));
+                finished = true;
             }
             throw e;
         }
@@ -154,7 +155,7 @@ final class Destination implements Closeable {
     public void close() {
         if (uploads != null) {
             endUploads();
-            if (directory == null && !committing) {
+            if (!finished) {
                 console.warn("Nothing was changed in " + push.repo()
                         + "; the same command again does not send what has been uploaded");
             }

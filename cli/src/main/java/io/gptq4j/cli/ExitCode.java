@@ -16,6 +16,7 @@ enum ExitCode {
     OUTPUT_EXISTS(8, "the output exists already; nothing was changed"),
     IO_ERROR(9, "reading or writing failed: no space, no permission, device error"),
     OUT_OF_MEMORY(10, "not enough memory on the host or the device"),
+    TOO_MUCH_WORSE(11, "the quantized model is worse than --max-ppl-increase allows; nothing was written or pushed"),
     INTERRUPTED(130, "interrupted");
 
     private final int number;

@@ -81,6 +81,7 @@ record Failure(ExitCode code, String sentence) {
                     "is not empty; choose another output or remove it first"),
             new Row(AccessDeniedException.class, ExitCode.IO_ERROR, "permission denied"),
             new Row(FileSystemException.class, ExitCode.IO_ERROR, "cannot be read or written"),
+            new Row(PerplexityLimitException.class, ExitCode.TOO_MUCH_WORSE, null),
             new Row(VerificationException.class, ExitCode.VERIFICATION_FAILED, null),
             new Row(CheckpointException.class, ExitCode.BAD_INPUT, null),
             new Row(SafetensorsException.class, ExitCode.BAD_INPUT, null),

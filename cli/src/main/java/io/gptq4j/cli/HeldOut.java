@@ -5,13 +5,13 @@ import io.gptq4j.calibration.TextFile;
 import io.gptq4j.calibration.Tokenizer;
 import io.gptq4j.card.CardFacts;
 import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.eval.BeforeAfter;
 import io.gptq4j.eval.HeldOutText;
 import io.gptq4j.eval.Perplexity;
 import io.gptq4j.gptq.BlockObserver;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** A text that a model was not calibrated on, for its perplexity before and after. */
@@ -27,12 +27,14 @@ final class HeldOut {
     private final int[] tokens;
     private final int window;
     private final int windows;
+    private final @Nullable Double limit;
 
-    private HeldOut(String name, int[] tokens, int window, int windows) {
+    private HeldOut(String name, int[] tokens, int window, int windows, @Nullable Double limit) {
         this.name = name;
         this.tokens = tokens;
         this.window = window;
         this.windows = windows;
+        this.limit = limit;
     }
 
     /**
@@ -40,9 +42,11 @@ final class HeldOut {
      *
      * @param file the user's text, or null for the embedded one
      * @param longest the longest window to use
+     * @param limit the share by which the perplexity may rise, or null if a result is welcome whatever it is
      * @throws IllegalArgumentException if there is nothing to predict in the text
      */
-    static HeldOut read(@Nullable Path file, Checkpoint checkpoint, CalibrationSet calibration, int longest)
+    static HeldOut read(
+            @Nullable Path file, Checkpoint checkpoint, CalibrationSet calibration, int longest, @Nullable Double limit)
             throws IOException {
         String text = file == null ? HeldOutText.read() : TextFile.read(file);
         int[] tokens;
@@ -57,7 +61,7 @@ final class HeldOut {
         long share = (long) calibration.windows().length * calibration.seqlen() / SHARE / window;
         int windows = (int) Math.max(FEWEST_WINDOWS, Math.min(MOST_WINDOWS, share));
         return new HeldOut(
-                file == null ? HeldOutText.NAME : String.valueOf(file.getFileName()), tokens, window, windows);
+                file == null ? HeldOutText.NAME : String.valueOf(file.getFileName()), tokens, window, windows, limit);
     }
 
     /** Windows that are measured, at most. */
@@ -86,25 +90,32 @@ final class HeldOut {
         /**
          * What was measured, once the run is over.
          *
-         * @return null if that failed, which is worth a warning and not the loss of a finished artifact
+         * @return null if that failed, which is worth a warning and not the loss of a finished artifact, unless there is a
+         *     limit
+         * @throws PerplexityLimitException if the perplexity has risen by more than it may
          */
         CardFacts.@Nullable Perplexity result(Console console) throws IOException {
             try {
                 Perplexity before = both.before();
                 Perplexity after = both.after();
-                for (Perplexity perplexity : Arrays.asList(before, after)) {
-                    if (!Double.isFinite(perplexity.perplexity())) {
-                        throw new ArithmeticException("it is " + perplexity.perplexity());
-                    }
+                requireFinite("float", before);
+                if (limit != null && !(after.perplexity() / before.perplexity() - 1 <= limit)) {
+                    throw new PerplexityLimitException(name, before.perplexity(), after.perplexity(), limit);
                 }
+                requireFinite("quantized", after);
                 return new CardFacts.Perplexity(
                         name, before.windows(), before.window(), before.perplexity(), after.perplexity());
+            } catch (PerplexityLimitException e) {
+                throw e;
             } catch (IOException | RuntimeException | OutOfMemoryError e) {
                 Failure failure = Failure.of(e);
                 if (failure.code() == ExitCode.INTERRUPTED) {
                     throw e;
                 }
-                warn(console, failure);
+                giveUp(console, failure);
+                if (limit != null) {
+                    throw e;
+                }
                 return null;
             }
         }
@@ -115,18 +126,33 @@ final class HeldOut {
         }
     }
 
-    /** Begins to measure a model and what a run makes of it; null, with a warning, if the text does not fit the model. */
+    /**
+     * Begins to measure a model and what a run makes of it.
+     *
+     * @return null, with a warning, if the text does not fit the model and there is no limit
+     */
     @Nullable
     Measurement begin(Session session, Console console) {
         try {
             return new Measurement(new BeforeAfter(session.model(), tokens, window, windows));
         } catch (RuntimeException e) {
-            warn(console, Failure.of(e));
+            giveUp(console, Failure.of(e));
+            if (limit != null) {
+                throw e;
+            }
             return null;
         }
     }
 
-    private void warn(Console console, Failure failure) {
-        console.warn("The perplexity on " + name + " could not be measured: " + failure.sentence());
+    private static void requireFinite(String which, Perplexity perplexity) throws CheckpointException {
+        if (!Double.isFinite(perplexity.perplexity())) {
+            throw new CheckpointException("the perplexity of the " + which + " model is " + perplexity.perplexity());
+        }
+    }
+
+    private void giveUp(Console console, Failure failure) {
+        console.warn("The perplexity on " + name + " could not be measured"
+                + (limit == null ? "" : ", so that --max-ppl-increase cannot be held and nothing is written") + ": "
+                + failure.sentence());
     }
 }

@@ -64,6 +64,12 @@ class FailureTest {
                         new FileSystemException("out/x", null, "No space left on device"),
                         9,
                         "out/x: No space left on device"),
+                row(
+                        new PerplexityLimitException("eval.txt", 20, 20.5, 0.01),
+                        11,
+                        "The perplexity on eval.txt rose from 20.0000 to 20.5000, by 2.50 %, and --max-ppl-increase allows"
+                                + " 1.0 %; nothing was written or pushed. Try more --bits, a smaller --group-size, more"
+                                + " --samples, or a --calibration text closer to what the model is for"),
                 row(new IOException("No space left on device"), 9, "No space left on device"),
                 row(new IOException(), 9, "java.io.IOException"),
                 row(new EOFException(), 6, "The input ends too early."),

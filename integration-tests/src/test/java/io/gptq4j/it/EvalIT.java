@@ -6,12 +6,15 @@ import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.Test;
@@ -26,6 +29,10 @@ class EvalIT {
             SourceTree.root().resolve(Path.of("gptq-engine/src/test/resources/io/gptq4j/eval/tiny-llama.json.gz"));
     private static final String TEXT = "We hold these truths to be self-evident, that all men are created equal, that"
             + " they are endowed by their Creator with certain unalienable Rights.\n";
+
+    /** Of the kind that the model was trained on: on others the flatter predictions of two bits can be the better ones. */
+    private static final Path PROSE =
+            SourceTree.root().resolve(Path.of("gptq-engine/src/main/resources/io/gptq4j/eval/heldout.txt"));
 
     private final Cli cli = new Cli();
 
@@ -120,5 +127,124 @@ class EvalIT {
         assertThat(quiet.err()).isEmpty();
         assertThat(quiet.out().replaceFirst(", [^,]* s\\)", ""))
                 .isEqualTo(loud.out().replaceFirst(", [^,]* s\\)", ""));
+    }
+
+    private Path quantized(String name, int bits) throws Exception {
+        Path out = directory.resolve(name);
+        Cli.Result result = cli.run(
+                "quantize",
+                MODEL,
+                "--bits",
+                String.valueOf(bits),
+                "--group-size",
+                "64",
+                "--samples",
+                "8",
+                "--seqlen",
+                "128",
+                "--no-eval",
+                "--quiet",
+                "--out",
+                out.toString());
+        assertThat(result.exitCode()).as(result.err()).isZero();
+        return out;
+    }
+
+    private static String[] eval(Object... words) {
+        return Stream.concat(
+                        Stream.of("eval", "--text", PROSE.toString(), "--window", "128", "--windows", "12"),
+                        Stream.of(words).map(String::valueOf))
+                .toArray(String[]::new);
+    }
+
+    @Test
+    void comparesModelsInTextAndJson() throws Exception {
+        Path four = quantized("four", 4);
+        Path two = quantized("two", 2);
+        JsonNode compared = json(cli.run(eval(four, "--compare", two, "--reference", MODEL, "--json")));
+        assertThat(compared.path("windows").asInt()).isEqualTo(12);
+        assertThat(compared.path("tokens").asInt()).isEqualTo(12 * 127);
+        for (String side : List.of("reference", "a", "b")) {
+            JsonNode model = compared.path(side);
+            double alone = json(cli.run(eval(model.path("model").asText(), "--json")))
+                    .path("perplexity")
+                    .asDouble();
+            assertThat(model.path("perplexity").asDouble()).isCloseTo(alone, within(alone * 1e-5));
+        }
+        JsonNode ofFour = compared.path("a").path("kl_divergence");
+        JsonNode ofTwo = compared.path("b").path("kl_divergence");
+        assertThat(ofFour.path("low").asDouble()).isPositive();
+        assertThat(ofTwo.path("low").asDouble())
+                .isGreaterThan(ofFour.path("high").asDouble());
+        assertThat(ofTwo.path("median").asDouble()).isLessThan(ofTwo.path("p99").asDouble());
+        assertThat(ofTwo.path("p99").asDouble()).isLessThan(ofTwo.path("max").asDouble());
+        assertThat(compared.path("a").path("top1_agreement").path("mean").asDouble())
+                .isBetween(0.9, 1.0)
+                .isGreaterThan(
+                        compared.path("b").path("top1_agreement").path("mean").asDouble());
+        assertThat(compared.path("verdict").path("kl_divergence").asText()).isEqualTo("worse");
+        assertThat(compared.path("verdict").path("sentence").asText()).startsWith("B is worse than A: ");
+
+        // The float model is the reference without being named, and one model may be held against it alone.
+        Cli.Result text = cli.run(eval(MODEL, "--compare", two, "--quiet"));
+        assertThat(text.exitCode()).as(text.err()).isZero();
+        assertThat(text.out().lines())
+                .contains("A          " + MODEL, "B          " + two)
+                .anyMatch(line -> line.startsWith("KL divergence, mean"))
+                .last()
+                .asString()
+                .startsWith("B is worse than A: perplexity +");
+        JsonNode alone = json(cli.run(eval(two, "--reference", MODEL, "--json")));
+        assertThat(alone.path("a")).isEqualTo(compared.path("b"));
+        assertThat(alone.path("b").isNull()).isTrue();
+
+        // Without a float model there is no divergence, and a note says how to get it.
+        Cli.Result blind = cli.run(eval(four, "--compare", two));
+        assertThat(blind.exitCode()).isZero();
+        assertThat(blind.out()).contains("B is worse than A: perplexity +").doesNotContain("KL");
+        assertThat(blind.err()).contains("add --reference with the float model");
+    }
+
+    @Test
+    void aModelDoesNotDifferFromItself() throws Exception {
+        JsonNode same = json(cli.run(eval(MODEL, "--compare", MODEL, "--json")));
+        assertThat(same.path("b").path("kl_divergence").path("max").asDouble()).isZero();
+        assertThat(same.path("b").path("top1_agreement").path("low").asDouble()).isEqualTo(1);
+        assertThat(same.path("difference").path("nll").path("mean").asDouble()).isZero();
+        assertThat(same.path("verdict").path("perplexity").asText()).isEqualTo("same");
+    }
+
+    @Test
+    void refusesModelsThatCannotBeCompared() throws Exception {
+        Path stranger = TinyModel.create().write(directory.resolve("stranger"));
+        Path tokenizer = stranger.resolve("tokenizer.json");
+        ObjectNode other = (ObjectNode) TinyModel.JSON.readTree(tokenizer.toFile());
+        ObjectNode vocabulary = (ObjectNode) other.path("model").path("vocab");
+        JsonNode id = vocabulary.get("e");
+        vocabulary.set("e", vocabulary.get("t"));
+        vocabulary.set("t", id);
+        TinyModel.JSON.writeValue(tokenizer.toFile(), other);
+        assertRefused("have different tokenizers", eval(MODEL, "--compare", stranger));
+
+        Path larger = TinyModel.create(64, 128, 4100).write(directory.resolve("larger"));
+        assertRefused("these have 4096 and 4100 entries", eval(MODEL, "--compare", larger));
+        assertRefused("--reference is " + MODEL + " itself", eval(MODEL, "--reference", MODEL));
+        assertRefused("two windows or more", new String[] {
+            "eval",
+            MODEL,
+            "--compare",
+            MODEL,
+            "--windows",
+            "1",
+            "--text",
+            SourceTree.root().resolve("LICENSE").toString()
+        });
+    }
+
+    private void assertRefused(String sentence, String... words) throws Exception {
+        Cli.Result result = cli.run(words);
+        assertThat(result.exitCode()).as(result.err()).isEqualTo(2);
+        assertThat(result.out()).isEmpty();
+        assertThat(result.err()).contains("error: ", sentence);
     }
 }
