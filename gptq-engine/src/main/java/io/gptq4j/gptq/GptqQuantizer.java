@@ -14,7 +14,6 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -176,11 +175,7 @@ public final class GptqQuantizer {
             });
             Hessian hessian = parts.get(0);
             parts.subList(1, parts.size()).forEach(hessian::add);
-            Map<GptqOptions, List<Linear>> together = new LinkedHashMap<>();
-            for (Linear module : group.modules()) {
-                together.computeIfAbsent(plan.options(layer, module), options -> new ArrayList<>())
-                        .add(module);
-            }
+            Map<GptqOptions, List<Linear>> together = plan.byOptions(layer, group.modules());
             Map<FactorKey, GptqSolver.Factored> factors = new HashMap<>();
             for (GptqOptions options : together.keySet()) {
                 FactorKey key = FactorKey.of(options);

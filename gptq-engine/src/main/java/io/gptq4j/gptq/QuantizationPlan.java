@@ -209,6 +209,16 @@ public record QuantizationPlan(
         return options(architecture.inBlock(layer, module.name()));
     }
 
+    /** These modules of a block by the options that hold for them, both in the order given. */
+    Map<GptqOptions, List<Linear>> byOptions(int layer, List<Linear> modules) {
+        Map<GptqOptions, List<Linear>> together = new LinkedHashMap<>();
+        for (Linear module : modules) {
+            together.computeIfAbsent(options(layer, module), options -> new ArrayList<>())
+                    .add(module);
+        }
+        return together;
+    }
+
     /** How to quantize the module with this path. */
     public GptqOptions options(String path) {
         return ModuleRule.first(rules, path)

@@ -162,11 +162,7 @@ public final class Sensitivity {
         try (Scope work = lane.scope().child()) {
             Hessian hessian = new Hessian(work, unit.modules().get(0).in());
             lane.advance(group.stage(), hessian);
-            Map<GptqOptions, List<Linear>> together = new LinkedHashMap<>();
-            for (Linear module : unit.modules()) {
-                together.computeIfAbsent(plan.options(unit.layer(), module), options -> new ArrayList<>())
-                        .add(module);
-            }
+            Map<GptqOptions, List<Linear>> together = plan.byOptions(unit.layer(), unit.modules());
             Map<GptqOptions, GptqSolver.Factored> factors = new HashMap<>();
             for (int width = 0; width < losses.length; width++) {
                 try (Scope step = work.child()) {
@@ -213,7 +209,7 @@ public final class Sensitivity {
         List<TensorStore.Kept> states = new ArrayList<>();
         for (Tensor x : reference) {
             try (Scope step = lane.scope().child()) {
-                states.add(store.put(block.forward(step, step.call("decoder", "cloned", x))));
+                states.add(store.put(block.forward(step, step.call("decoder", "reshaped", x, x.shape()))));
             }
         }
         originals.forEach(block::replaceWeight);

@@ -188,7 +188,7 @@ class Decoder(Module):
         else:
           other = torch.log_softmax(torch.linear(hidden[m][start:end], heads[m]).to(6), 1)
         likelihood = torch.squeeze(torch.gather(other, 1, target), 1).to(7)
-        divergence = torch.sum(torch.mul(torch.exp(first), torch.sub(first, other)), [1], dtype=7)
+        divergence = self.kl_divergence(first, other)
         agreement = torch.eq(torch.argmax(other, 1), best).to(7)
         _1 = torch.append(rows, torch.stack([likelihood, divergence, agreement]))
       _2 = torch.append(results, torch.stack(rows, 1))                                           # [3, M, stretch]
@@ -204,11 +204,12 @@ class Decoder(Module):
       end = min(start + 256, n)
       p = torch.log_softmax(torch.linear(xs[start:end], head).to(6), 1)
       q = torch.log_softmax(torch.linear(ys[start:end], head).to(6), 1)
-      _0 = torch.add_(total, torch.sum(torch.sum(torch.mul(torch.exp(p), torch.sub(p, q)), [1], dtype=7)))
+      _0 = torch.add_(total, torch.sum(self.kl_divergence(p, q)))
     return total
 
-  def cloned(self: __torch__.Decoder, x: Tensor) -> Tensor:
-    return torch.clone(x)
+  # sum p (log p - log q) at each position, float64 [positions], of log-probabilities [positions, V] in float32.
+  def kl_divergence(self: __torch__.Decoder, p: Tensor, q: Tensor) -> Tensor:
+    return torch.sum(torch.mul(torch.exp(p), torch.sub(p, q)), [1], dtype=7)
 
   # Positions start .. end of x, [B, end - start, C].
   def positions(self: __torch__.Decoder, x: Tensor, start: int, end: int) -> Tensor:
