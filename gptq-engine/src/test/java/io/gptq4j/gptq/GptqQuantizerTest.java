@@ -107,7 +107,7 @@ class GptqQuantizerTest {
                 DecoderBlock source = original.block(scope, sources);
                 List<DecoderBlock.State> at =
                         hidden.stream().map(x -> block.begin(scope, x)).toList();
-                for (ModuleGroup modules : model.architecture().moduleGroups()) {
+                for (ModuleGroup modules : model.architecture().block(0).moduleGroups()) {
                     if (modules.stage() != Stage.ATTENTION_IN) {
                         at = at.stream()
                                 .map(state -> block.advance(scope, modules.stage(), state))
@@ -115,7 +115,7 @@ class GptqQuantizerTest {
                     }
                     Hessian hessian =
                             new Hessian(scope, modules.modules().get(0).in());
-                    at.forEach(state -> hessian.add(block.input(scope, modules.stage(), state)));
+                    at.forEach(state -> block.inputs(scope, state, List.of(modules), false, (i, x) -> hessian.add(x)));
                     assertThat(hessian.tokens()).isEqualTo(90 * 24);
                     GptqSolver solver = new GptqSolver(options);
                     GptqSolver.Factored factored = solver.factor(scope, hessian);

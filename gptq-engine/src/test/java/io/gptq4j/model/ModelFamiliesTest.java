@@ -149,8 +149,8 @@ class ModelFamiliesTest {
     void scalesQueriesTwiceWhereTheSavingReleaseDid() throws Exception {
         TinyCheckpoint once = TinyCheckpoint.of(opt("transformers_version", "4.52.4"), 3);
         TinyCheckpoint twice = TinyCheckpoint.of(opt("transformers_version", "4.52.0.dev0"), 3);
-        assertThat(once.architecture().attention().scale()).isCloseTo(1 / Math.sqrt(8), within(1e-12));
-        assertThat(twice.architecture().attention().scale()).isEqualTo(1.0 / 8);
+        assertThat(once.architecture().block(0).attention().scale()).isCloseTo(1 / Math.sqrt(8), within(1e-12));
+        assertThat(twice.architecture().block(0).attention().scale()).isEqualTo(1.0 / 8);
     }
 
     @Test
@@ -191,7 +191,7 @@ class ModelFamiliesTest {
 
     @ParameterizedTest(name = "{0} = {1}")
     @CsvSource({
-        "hidden_act, quick_gelu",
+        "hidden_act, softsign",
         "partial_rotary_factor, 0.5",
         "num_key_value_heads, 3",
         "num_attention_heads, 5",

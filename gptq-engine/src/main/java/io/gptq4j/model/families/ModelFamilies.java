@@ -3,7 +3,9 @@ package io.gptq4j.model.families;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.model.Architecture;
+import io.gptq4j.model.Block;
 import io.gptq4j.model.ModelFamily;
+import io.gptq4j.model.ModuleGroup;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -37,15 +39,27 @@ public final class ModelFamilies {
 
     /** No size of a model may be zero or negative, whatever its family calls it. */
     private static void requirePositive(ModelConfig config, Architecture architecture) throws CheckpointException {
-        Map<String, Integer> sizes = Map.of(
+        Map<String, Integer> sizes = new TreeMap<>(Map.of(
                 "number of blocks", architecture.layers(),
                 "hidden size", architecture.hiddenSize(),
                 "vocabulary", architecture.vocabSize(),
-                "number of positions", architecture.maxPositions(),
-                "number of attention heads", architecture.attention().heads(),
-                "size of an attention head", architecture.attention().headDim(),
-                "inner size of the MLP", architecture.mlp().output().in());
-        for (Map.Entry<String, Integer> size : new TreeMap<>(sizes).entrySet()) {
+                "number of positions", architecture.maxPositions()));
+        for (Block block : architecture.kinds().keySet()) {
+            sizes.put("number of attention heads", block.attention().heads());
+            sizes.put("size of an attention head", block.attention().headDim());
+            requirePositive(config, sizes);
+            for (ModuleGroup group : block.moduleGroups()) {
+                for (Architecture.Linear module : group.modules()) {
+                    sizes.put("inputs of " + module.name(), module.in());
+                    sizes.put("outputs of " + module.name(), module.out());
+                }
+            }
+        }
+        requirePositive(config, sizes);
+    }
+
+    private static void requirePositive(ModelConfig config, Map<String, Integer> sizes) throws CheckpointException {
+        for (Map.Entry<String, Integer> size : sizes.entrySet()) {
             if (size.getValue() < 1) {
                 throw new CheckpointException(config.origin() + ": the model's " + size.getKey() + " is "
                         + size.getValue() + ", expected at least 1");
