@@ -101,6 +101,19 @@ final class Keys {
         return Optional.of(list);
     }
 
+    /** A list of integers; none if it is missing. */
+    List<Integer> integers(String key) throws CheckpointException {
+        asked.add(key);
+        Object value = config.values().get(key);
+        if (value == null) {
+            return List.of();
+        }
+        if (!(value instanceof List<?> list) || !list.stream().allMatch(Integer.class::isInstance)) {
+            throw error(key + " = " + value + " must be a list of integers");
+        }
+        return list.stream().map(Integer.class::cast).toList();
+    }
+
     Activation activation(String defaultName, String... spellings) throws CheckpointException {
         String key = present(spellings);
         String name = config.stringValue(key, defaultName);

@@ -4,6 +4,7 @@ import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Block;
+import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModuleGroup;
 import java.util.List;
@@ -13,7 +14,13 @@ import java.util.TreeMap;
 /** The register of model families. */
 public final class ModelFamilies {
     /** Every family there is. */
-    public static final List<ModelFamily> ALL = List.of(LlamaFamily.FAMILY, OptFamily.FAMILY, BloomFamily.FAMILY);
+    public static final List<ModelFamily> ALL = List.of(
+            LlamaFamily.FAMILY,
+            MixtralFamily.FAMILY,
+            Qwen2MoeFamily.FAMILY,
+            Qwen2MoeFamily.QWEN3,
+            OptFamily.FAMILY,
+            BloomFamily.FAMILY);
 
     private ModelFamilies() {}
 
@@ -56,6 +63,31 @@ public final class ModelFamilies {
             }
         }
         requirePositive(config, sizes);
+        for (Block block : architecture.kinds().keySet()) {
+            if (block.mlp() instanceof Mlp.Experts moe) {
+                requireExperts(config, moe.routing(), moe.experts().size());
+            }
+        }
+    }
+
+    /** The choice of experts must be possible, whatever the family calls its numbers. */
+    private static void requireExperts(ModelConfig config, Mlp.Routing routing, int experts)
+            throws CheckpointException {
+        if (routing.chosen() < 1 || routing.chosen() > experts) {
+            throw new CheckpointException(config.origin() + ": num_experts_per_tok " + routing.chosen()
+                    + " must lie between 1 and the number of experts, " + experts);
+        }
+        int groups = routing.groups();
+        boolean possible = groups >= 1
+                && experts % groups == 0
+                && routing.chosenGroups() >= 1
+                && routing.chosenGroups() <= groups
+                && routing.chosen() <= experts / groups * routing.chosenGroups();
+        if (!possible) {
+            throw new CheckpointException(config.origin() + ": n_group " + groups + " and topk_group "
+                    + routing.chosenGroups() + " do not fit " + experts + " experts of which " + routing.chosen()
+                    + " are chosen");
+        }
     }
 
     private static void requirePositive(ModelConfig config, Map<String, Integer> sizes) throws CheckpointException {
