@@ -19,6 +19,9 @@ public final class ModelFamilies {
             MixtralFamily.FAMILY,
             Qwen2MoeFamily.FAMILY,
             Qwen2MoeFamily.QWEN3,
+            DeepseekFamily.V2,
+            DeepseekFamily.V3,
+            Glm4MoeFamily.FAMILY,
             OptFamily.FAMILY,
             BloomFamily.FAMILY);
 
