@@ -13,7 +13,19 @@ import java.util.TreeMap;
 /** The register of model families. */
 public final class ModelFamilies {
     /** Every family there is. */
-    public static final List<ModelFamily> ALL = List.of(LlamaFamily.FAMILY, OptFamily.FAMILY, BloomFamily.FAMILY);
+    public static final List<ModelFamily> ALL = List.of(
+            LlamaFamily.FAMILY,
+            OptFamily.FAMILY,
+            BloomFamily.FAMILY,
+            Gpt2Family.FAMILY,
+            GptBigcodeFamily.FAMILY,
+            GptjFamily.FAMILY,
+            CodegenFamily.FAMILY,
+            GptNeoFamily.FAMILY,
+            GptNeoxFamily.FAMILY,
+            FalconFamily.FAMILY,
+            MptFamily.FAMILY,
+            ChatglmFamily.FAMILY);
 
     private ModelFamilies() {}
 
