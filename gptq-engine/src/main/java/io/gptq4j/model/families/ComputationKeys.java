@@ -55,6 +55,8 @@ final class ComputationKeys {
                 "attention_sinks",
                 "use_attention_sinks",
                 "use_bidirectional_attention");
+        neutral(List.of(), "activation", "attention_layers", "attention_head_type", "num_ln_in_parallel_attn");
+        neutral(List.of(true), "rotary", "original_rope", "learned_pos_emb");
     }
 
     private ComputationKeys() {}

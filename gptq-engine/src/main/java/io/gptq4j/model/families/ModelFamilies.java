@@ -23,7 +23,16 @@ public final class ModelFamilies {
             DeepseekFamily.V3,
             Glm4MoeFamily.FAMILY,
             OptFamily.FAMILY,
-            BloomFamily.FAMILY);
+            BloomFamily.FAMILY,
+            Gpt2Family.FAMILY,
+            GptBigcodeFamily.FAMILY,
+            GptjFamily.FAMILY,
+            CodegenFamily.FAMILY,
+            GptNeoFamily.FAMILY,
+            GptNeoxFamily.FAMILY,
+            FalconFamily.FAMILY,
+            MptFamily.FAMILY,
+            ChatglmFamily.FAMILY);
 
     private ModelFamilies() {}
 
