@@ -170,7 +170,7 @@ public final class GptqQuantizer {
             int in = group.modules().get(0).in();
             List<Hessian> parts = lanes.each((lane, index) -> {
                 Hessian part = new Hessian(works.get(index), in);
-                lane.advance(group.stage(), part);
+                accumulate(lane, layer, group, part);
                 return part;
             });
             Hessian hessian = parts.get(0);
@@ -180,8 +180,7 @@ public final class GptqQuantizer {
             for (GptqOptions options : together.keySet()) {
                 FactorKey key = FactorKey.of(options);
                 if (!factors.containsKey(key)) {
-                    factors.put(
-                            key, factor(new GptqSolver(options), works.get(0), hessian, lanes.first(), layer, group));
+                    factors.put(key, new GptqSolver(options).factor(works.get(0), hessian));
                 }
             }
             parts.forEach(Hessian::close);
@@ -225,7 +224,7 @@ public final class GptqQuantizer {
                             lane.block().path(module), lane.block().weight(module)))
                     .toList();
             return share.isEmpty()
-                    ? new GptqSolver.Solution(List.of(), 0)
+                    ? new GptqSolver.Solution(List.of(), 0, List.of())
                     : solver.solve(
                             lane.scope(),
                             index == 0 ? factored : factored.copyTo(works.get(index)),
@@ -238,7 +237,8 @@ public final class GptqQuantizer {
         List<ModuleReport> reports = new ArrayList<>();
         for (int m = 0; m < modules.size(); m++) {
             Linear module = modules.get(m);
-            GptqSolver.Solved solved = solutions.get(m % lanes.size()).modules().get(m / lanes.size());
+            GptqSolver.Solution solution = solutions.get(m % lanes.size());
+            GptqSolver.Solved solved = solution.modules().get(m / lanes.size());
             sink.accept(solved.linear());
             lanes.forEach(
                     lane -> lane.block().replaceWeight(module, solved.weight().copyTo(lane.scope())));
@@ -250,6 +250,7 @@ public final class GptqQuantizer {
                     factored.dampPercent(),
                     factored.dead().length,
                     tokens,
+                    solution.fallbacks(),
                     seconds));
         }
         return reports;
@@ -264,20 +265,25 @@ public final class GptqQuantizer {
         return share;
     }
 
-    /** The factor of a group's Hessian; an input that is no number is told with the module and what may help. */
-    static GptqSolver.Factored factor(
-            GptqSolver solver, Scope work, Hessian hessian, Lane lane, int layer, ModuleGroup group)
-            throws CheckpointException {
+    /**
+     * Runs all windows to a group's stage and sums up its Hessian. An input that is no number ends the run: nothing after it
+     * could be calibrated, and the model itself computes nothing else.
+     *
+     * @throws CheckpointException with block, module and what may help
+     */
+    static void accumulate(Lane lane, int layer, ModuleGroup group, Hessian hessian) throws IOException {
         try {
-            return solver.factor(work, hessian);
+            lane.advance(group.stage(), hessian);
         } catch (ArithmeticException e) {
             FloatType type = lane.model().type();
             throw new CheckpointException(
                     "Block " + layer + ", " + lane.block().path(group.modules().get(0)) + ": " + e.getMessage() + " in "
                             + type
-                            + (type == FloatType.FLOAT32
-                                    ? "; weights before it are out of range, so check the checkpoint"
-                                    : "; try --dtype float32"),
+                            + switch (type) {
+                                case FLOAT16 -> "; use --dtype bfloat16 or float32, which have a larger range";
+                                case BFLOAT16 -> "; try --dtype float32, or check the weights before it";
+                                case FLOAT32 -> "; weights before it are out of range, so check the checkpoint";
+                            },
                     e);
         }
     }

@@ -161,7 +161,7 @@ public final class Sensitivity {
         DecoderBlock block = lane.block();
         try (Scope work = lane.scope().child()) {
             Hessian hessian = new Hessian(work, unit.modules().get(0).in());
-            lane.advance(group.stage(), hessian);
+            GptqQuantizer.accumulate(lane, unit.layer(), group, hessian);
             Map<GptqOptions, List<Linear>> together = plan.byOptions(unit.layer(), unit.modules());
             Map<GptqOptions, GptqSolver.Factored> factors = new HashMap<>();
             for (int width = 0; width < losses.length; width++) {
@@ -174,7 +174,7 @@ public final class Sensitivity {
                                         part.getKey().groupSize()));
                         GptqSolver.Factored factored = factors.get(part.getKey());
                         if (factored == null) {
-                            factored = GptqQuantizer.factor(solver, work, hessian, lane, unit.layer(), group);
+                            factored = solver.factor(work, hessian);
                             factors.put(part.getKey(), factored);
                         }
                         List<GptqSolver.Module> modules = part.getValue().stream()
