@@ -161,7 +161,7 @@ final class BenchRuns {
                     .measure(
                             type,
                             windows.seqlen(),
-                            plan.architecture().attention().headDim(),
+                            plan.architecture().block(0).attention().headDim(),
                             null);
             estimate = new CostModel(plan, run).estimate(machine);
         }

@@ -106,7 +106,7 @@ final class DryRun {
                     .measure(
                             type,
                             seqlen,
-                            plan.architecture().attention().headDim(),
+                            plan.architecture().block(0).attention().headDim(),
                             weightFile().orElse(null));
         }
         Estimate estimate = new CostModel(plan, run(machine.type(), gpu, windows, seqlen)).estimate(machine);

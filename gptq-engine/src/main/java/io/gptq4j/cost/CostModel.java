@@ -4,15 +4,21 @@ import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.gptq.Sensitivity;
 import io.gptq4j.gptq.TargetWidths;
 import io.gptq4j.model.Architecture;
-import io.gptq4j.model.Architecture.Attention;
 import io.gptq4j.model.Architecture.Linear;
+import io.gptq4j.model.Attention;
+import io.gptq4j.model.Block;
+import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModuleGroup;
+import io.gptq4j.model.Position;
+import io.gptq4j.model.Stage;
 import io.gptq4j.tensor.FloatType;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * Counts the work of a quantization: pure arithmetic from the architecture, the options and the calibration's size,
@@ -98,7 +104,10 @@ public final class CostModel {
         this.plan = plan;
         this.architecture = plan.architecture();
         this.run = run;
-        this.blockParameters = elements(architecture.blockTensors(0));
+        this.blockParameters = IntStream.range(0, architecture.layers())
+                .mapToLong(layer -> elements(architecture.blockTensors(layer)))
+                .max()
+                .orElseThrow();
         this.allParameters = elements(architecture.tensors());
     }
 
@@ -116,16 +125,10 @@ public final class CostModel {
         List<Work> all = new ArrayList<>();
         int layers = architecture.layers();
         all.add(Work.disk(Step.READ, run.checkpointBytes()));
-        long tokens = run.tokens();
-        for (ModuleGroup group : architecture.moduleGroups()) {
-            for (Linear module : group.modules()) {
-                all.add(linear(Step.LINEAR, module, tokens, layers));
-            }
-        }
-        all.add(attention(Step.ATTENTION, tokens, run.seqlen(), layers));
-        all.add(elementwise(Step.ELEMENTWISE, tokens, run.windows(), run.seqlen(), layers));
+        addForward(all, Step.LINEAR, Step.ATTENTION, Step.ELEMENTWISE, run.tokens(), run.windows(), run.seqlen(), 1);
+        addExpertsAgain(all);
         all.add(elements(Step.ELEMENTWISE, loadingBytes() * layers, loadedConversions() * layers, 0));
-        quantizedGroups().forEach((group, times) -> addGroup(all, group, times));
+        solvedGroups().forEach((group, times) -> addGroup(all, group, times));
         if (run.choosesWidths()) {
             addSensitivity(all);
         }
@@ -136,23 +139,92 @@ public final class CostModel {
         return all;
     }
 
+    /** Modules that are solved together, and the share of all tokens that they see. */
+    private record Solved(List<Linear> modules, double seen) {
+        int in() {
+            return modules.get(0).in();
+        }
+
+        long rows() {
+            return modules.stream().mapToLong(Linear::out).sum();
+        }
+    }
+
     /** The module groups that are solved, with the number of blocks in which they are the same. */
-    private Map<ModuleGroup, Integer> quantizedGroups() {
-        Map<ModuleGroup, Integer> groups = new LinkedHashMap<>();
+    private Map<Solved, Integer> solvedGroups() {
+        Map<Solved, Integer> groups = new LinkedHashMap<>();
         for (int layer = 0; layer < architecture.layers(); layer++) {
             for (ModuleGroup group : plan.groups(layer)) {
-                if (!group.modules().isEmpty()) {
-                    groups.merge(group, 1, Integer::sum);
-                }
+                groups.merge(new Solved(group.modules(), seen(architecture.block(layer), group)), 1, Integer::sum);
             }
         }
         return groups;
     }
 
-    private void addGroup(List<Work> all, ModuleGroup group, int layers) {
-        double in = group.modules().get(0).in();
-        double rows = rows(group);
-        double tokens = run.tokens();
+    /** What gets a width each: experts together, other groups alone. */
+    private int units() {
+        int units = 0;
+        for (int layer = 0; layer < architecture.layers(); layer++) {
+            List<ModuleGroup> groups = plan.groups(layer);
+            units += (int)
+                    groups.stream().filter(group -> group.expert().isEmpty()).count();
+            units += (int) groups.stream()
+                    .filter(group -> group.expert().isPresent())
+                    .map(ModuleGroup::stage)
+                    .distinct()
+                    .count();
+        }
+        return units;
+    }
+
+    /** All blocks, {@code passes} times, for N tokens in windows of {@code window}. */
+    private void addForward(
+            List<Work> all,
+            Step linear,
+            Step attention,
+            Step elementwise,
+            long tokens,
+            int windows,
+            int window,
+            double passes) {
+        architecture.kinds().forEach((block, count) -> {
+            double times = count * passes;
+            for (ModuleGroup group : block.moduleGroups()) {
+                for (Linear module : group.modules()) {
+                    all.add(linear(linear, module, tokens * seen(block, group), times));
+                }
+            }
+            all.add(attention(attention, block, tokens, window, times));
+            all.add(elementwise(elementwise, block, tokens, windows, window, times));
+        });
+    }
+
+    /** The share of all tokens that a group sees, if experts are chosen evenly. */
+    private static double seen(Block block, ModuleGroup group) {
+        return group.expert().isPresent() && block.mlp() instanceof Mlp.Experts moe
+                ? (double) moe.routing().chosen() / moe.experts().size()
+                : 1;
+    }
+
+    /** What experts compute once for the Hessian of their last module, they compute again for the block's output. */
+    private void addExpertsAgain(List<Work> all) {
+        architecture.kinds().forEach((block, count) -> {
+            if (block.mlp() instanceof Mlp.Experts) {
+                for (ModuleGroup group : block.moduleGroups()) {
+                    if (group.stage() == Stage.MLP_IN) {
+                        for (Linear module : group.modules()) {
+                            all.add(linear(Step.LINEAR, module, run.tokens() * seen(block, group), count));
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    private void addGroup(List<Work> all, Solved group, int layers) {
+        double in = group.in();
+        double rows = group.rows();
+        double tokens = run.tokens() * group.seen();
         int size = (int) in;
         double share = HESSIAN_EFFICIENCY * in / (in + HESSIAN_BASE);
         all.add(Work.products(Step.HESSIAN, Work.Unit.FLOAT32, size, layers * tokens * in * in, share));
@@ -184,27 +256,19 @@ public final class CostModel {
         int layers = architecture.layers();
         long solved = (long) windows.solved() * run.seqlen();
         long probed = (long) windows.probed() * run.seqlen();
-        Map<ModuleGroup, Integer> groups = quantizedGroups();
-        int streams = groups.values().stream().mapToInt(Integer::intValue).sum();
-        int passes = Math.toIntExact((long) streams * (layers + 1) / 2 + layers);
+        int streams = units();
+        double passes = (double) streams * (layers + 1) / 2 / layers + 1;
         all.add(elements(
                 Step.SENSITIVITY, loadingBytes() * layers + run.checkpointBytes(), loadedConversions() * layers, 0));
-        for (ModuleGroup group : architecture.moduleGroups()) {
-            for (Linear module : group.modules()) {
-                all.add(linear(Step.SENSITIVITY, module, solved, layers));
-                all.add(linear(Step.SENSITIVITY, module, probed, passes));
-            }
-        }
-        all.add(attention(Step.SENSITIVITY, solved, run.seqlen(), layers));
-        all.add(attention(Step.SENSITIVITY, probed, run.seqlen(), passes));
-        all.add(elementwise(Step.SENSITIVITY, solved, windows.solved(), run.seqlen(), layers));
-        all.add(elementwise(Step.SENSITIVITY, probed, windows.probed(), run.seqlen(), passes));
+        Step step = Step.SENSITIVITY;
+        addForward(all, step, step, step, solved, windows.solved(), run.seqlen(), 1);
+        addForward(all, step, step, step, probed, windows.probed(), run.seqlen(), passes);
         int hidden = architecture.embedding().size();
         double logits = 2.0 * streams * probed * architecture.vocabSize();
         all.add(Work.products(Step.SENSITIVITY, Work.Unit.FORWARD, hidden, 2 * logits * hidden, 1));
         all.add(elements(Step.SENSITIVITY, logits * (bytes(run.type()) + 5 * Float.BYTES), logits * converted(), 0));
         int widths = TargetWidths.WIDTHS.size();
-        groups.forEach((group, times) -> {
+        solvedGroups().forEach((group, times) -> {
             List<Work> once = new ArrayList<>();
             addGroup(once, group, times);
             for (Work work : once) {
@@ -220,15 +284,9 @@ public final class CostModel {
 
     /** The held-out windows through every float block and every quantized one, and twice through the head. */
     private void addEvaluation(List<Work> all) {
-        int passes = 2 * architecture.layers();
         long tokens = run.evalTokens();
-        for (ModuleGroup group : architecture.moduleGroups()) {
-            for (Linear module : group.modules()) {
-                all.add(linear(Step.EVALUATION, module, tokens, passes));
-            }
-        }
-        all.add(attention(Step.EVALUATION, tokens, run.evalWindow(), passes));
-        all.add(elementwise(Step.EVALUATION, tokens, run.evalWindows(), run.evalWindow(), passes));
+        Step step = Step.EVALUATION;
+        addForward(all, step, step, step, tokens, run.evalWindows(), run.evalWindow(), 2);
         int hidden = architecture.embedding().size();
         double logits = (double) tokens * architecture.vocabSize();
         all.add(Work.products(Step.EVALUATION, Work.Unit.FORWARD, hidden, 2 * 2.0 * logits * hidden, 1));
@@ -237,35 +295,59 @@ public final class CostModel {
                 Step.EVALUATION, 2 * logits * (bytes(run.type()) + 4 * Float.BYTES), 2 * logits * converted(), 0));
     }
 
-    private static Work linear(Step step, Linear module, long tokens, int times) {
+    private static Work linear(Step step, Linear module, double tokens, double times) {
         int size = Math.min(module.in(), module.out());
         return Work.products(step, Work.Unit.FORWARD, size, 2.0 * tokens * module.in() * module.out() * times, 1);
     }
 
-    private Work attention(Step step, long tokens, int window, int times) {
-        return Work.products(step, Work.Unit.ATTENTION, 0, attentionFlops(tokens, window, attentionWidth()) * times, 1);
+    private static Work attention(Step step, Block block, long tokens, int window, double times) {
+        return Work.products(
+                step,
+                Work.Unit.ATTENTION,
+                0,
+                attentionFlops(tokens, window, attentionWidth(block.attention())) * times,
+                1);
     }
 
     /**
      * Norms (their float32 intermediates 28 bytes a channel), two residual sums, rotations of q and k, k and v repeated for
      * the heads that share them, the heads brought side by side, and the activation.
      */
-    private Work elementwise(Step step, long tokens, int windows, int window, int times) {
-        Attention attention = architecture.attention();
+    private Work elementwise(Step step, Block block, long tokens, int windows, int window, double times) {
+        Attention attention = block.attention();
         int type = bytes(run.type());
         double hidden = architecture.hiddenSize();
-        double query = attentionWidth();
-        double key = (double) attention.kvHeads() * attention.headDim();
-        double rotation = attention.position() instanceof Architecture.Rotary ? 10 * (query + key) : 0;
-        double repeated = attention.kvHeads() < attention.heads() ? 4 * query : 0;
-        double activation = (architecture.mlp().inputs().size() == 2 ? 5 : 2)
-                * (double) architecture.mlp().output().in();
+        double query = attentionWidth(attention);
+        int kvHeads = attention instanceof Attention.MultiHead multi ? multi.kvHeads() : attention.heads();
+        double key = (double) kvHeads * attention.headDim();
+        double rotation = attention.position() instanceof Position.Rotary ? 10 * (query + key) : 0;
+        double repeated = kvHeads < attention.heads() ? 4 * query : 0;
+        double activation = 0;
+        for (Mlp.Dense part : parts(block)) {
+            double share = 1;
+            if (block.mlp() instanceof Mlp.Experts moe && !moe.shared().equals(Optional.of(part))) {
+                share = (double) moe.routing().chosen() / moe.experts().size();
+            }
+            activation +=
+                    share * (part instanceof Mlp.Plain ? 2 : 5) * part.output().in();
+        }
         double perToken = 2 * hidden * 28 + type * (14 * hidden + rotation + repeated + 2 * query + activation);
         double batches = Math.ceil((double) windows / Math.max(1, TOKENS_PER_BATCH / window));
-        double conversions =
-                architecture.attentionNorm().kind() == Architecture.NormKind.RMS ? 4 * hidden * converted() : 0;
-        return elements(
-                step, perToken * tokens * times, conversions * tokens * times, batches * CALLS_PER_BATCH * times);
+        boolean inFloat = block.norms().all().stream().anyMatch(norm -> norm.kind() != Architecture.NormKind.LAYER);
+        double conversions = inFloat ? 4 * hidden * converted() : 0;
+        double calls = CALLS_PER_BATCH
+                * (block.mlp() instanceof Mlp.Experts moe ? 1 + moe.experts().size() / 8.0 : 1);
+        return elements(step, perToken * tokens * times, conversions * tokens * times, batches * calls * times);
+    }
+
+    /** The feed-forward networks of a block. */
+    private static List<Mlp.Dense> parts(Block block) {
+        if (block.mlp() instanceof Mlp.Experts moe) {
+            List<Mlp.Dense> parts = new ArrayList<>(moe.experts());
+            moe.shared().ifPresent(parts::add);
+            return parts;
+        }
+        return List.of((Mlp.Dense) block.mlp());
     }
 
     private static Work elements(Step step, double bytes, double conversions, double calls) {
@@ -322,10 +404,10 @@ public final class CostModel {
         long raw = (long) (blockParameters * storedBytes());
         long group = 0;
         long codes = 0;
-        for (ModuleGroup members : quantizedGroups().keySet()) {
-            long in = members.modules().get(0).in();
-            group = Math.max(group, 4 * in * in * Float.BYTES + 3 * rows(members) * in * Float.BYTES);
-            codes = Math.max(codes, 2 * rows(members) * in);
+        for (Solved members : solvedGroups().keySet()) {
+            long in = members.in();
+            group = Math.max(group, 4 * in * in * Float.BYTES + 3 * members.rows() * in * Float.BYTES);
+            codes = Math.max(codes, 2 * members.rows() * in);
         }
         long tokens = Math.max(TOKENS_PER_BATCH, Math.max(run.seqlen(), run.evalWindow()));
         long batch = BATCH_TENSORS * tokens * widest() * type;
@@ -339,8 +421,7 @@ public final class CostModel {
     /** Elements of the states of all probes in the end, and of the Hessians' windows. */
     private long probeStates() {
         Sensitivity.Windows windows = Sensitivity.Windows.of(run.windows(), run.seqlen());
-        long streams =
-                quantizedGroups().values().stream().mapToInt(Integer::intValue).sum();
+        long streams = units();
         return Math.multiplyExact(
                 (long) run.seqlen(),
                 windows.solved() * widestState() + windows.probed() * streams * architecture.hiddenSize());
@@ -358,24 +439,32 @@ public final class CostModel {
 
     /** What stays of a token between two stages: the residual stream and the input of o_proj or down_proj. */
     private long widestState() {
-        return architecture.hiddenSize()
-                + Math.max(attentionWidth(), architecture.mlp().output().in());
+        return architecture.hiddenSize() + carried();
     }
 
     private long widest() {
-        return Math.max(architecture.mlp().output().in(), Math.max(architecture.hiddenSize(), attentionWidth()));
+        return Math.max(architecture.hiddenSize(), carried());
     }
 
-    private int attentionWidth() {
-        return architecture.attention().heads() * architecture.attention().headDim();
+    /** The widest of what attentions and activations give, per token. */
+    private long carried() {
+        return architecture.kinds().keySet().stream()
+                .mapToLong(block -> Math.max(
+                        attentionWidth(block.attention()),
+                        parts(block).stream()
+                                .mapToInt(part -> part.output().in())
+                                .max()
+                                .orElseThrow()))
+                .max()
+                .orElseThrow();
+    }
+
+    private static int attentionWidth(Attention attention) {
+        return attention.heads() * attention.headDim();
     }
 
     private double storedBytes() {
         return (double) run.checkpointBytes() / allParameters;
-    }
-
-    private static long rows(ModuleGroup group) {
-        return group.modules().stream().mapToLong(Linear::out).sum();
     }
 
     private static long elements(Map<String, ? extends Collection<Long>> shapes) {

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -90,18 +91,14 @@ public final class ArtifactPlans {
                 plan.dynamic());
     }
 
-    /** Names within a block of the modules that are quantized in any of them. */
+    /** Names within a block of the modules that are quantized in any of them, those that are solved together side by side. */
     private static List<List<String>> quantizedNames(QuantizationPlan plan) {
-        Set<String> names = new HashSet<>();
+        Set<List<String>> groups = new LinkedHashSet<>();
         for (int layer = 0; layer < plan.architecture().layers(); layer++) {
-            plan.groups(layer).forEach(group -> group.modules().forEach(module -> names.add(module.name())));
+            for (ModuleGroup group : plan.groups(layer)) {
+                groups.add(group.modules().stream().map(Linear::name).toList());
+            }
         }
-        return plan.groups().stream()
-                .map(group -> group.modules().stream()
-                        .map(Linear::name)
-                        .filter(names::contains)
-                        .toList())
-                .filter(group -> !group.isEmpty())
-                .toList();
+        return List.copyOf(groups);
     }
 }

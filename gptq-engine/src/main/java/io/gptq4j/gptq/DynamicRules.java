@@ -3,6 +3,9 @@ package io.gptq4j.gptq;
 import io.gptq4j.format.ModuleRule;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Linear;
+import io.gptq4j.model.Attention;
+import io.gptq4j.model.Block;
+import io.gptq4j.model.Mlp;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -43,16 +46,29 @@ final class DynamicRules {
         }
     }
 
+    /** How many names of modules a message holds. */
+    private static final int MOST_NAMES = 4;
+
     /** Modules of a block that vLLM computes as one. */
     private record Fused(String name, List<Linear> parts) {}
 
-    private static List<Fused> fused(Architecture architecture) {
+    private static List<Fused> fused(Block block) {
         List<Fused> all = new ArrayList<>();
-        if (architecture.attention().inputs().size() > 1) {
-            all.add(fused("qkv_proj", architecture.attention().inputs()));
+        if (block.attention() instanceof Attention.MultiHead attention
+                && attention.inputs().size() > 1) {
+            all.add(fused("qkv_proj", attention.inputs()));
         }
-        if (architecture.mlp().inputs().size() > 1) {
-            all.add(fused("gate_up_proj", architecture.mlp().inputs()));
+        if (block.mlp() instanceof Mlp.Gated gated) {
+            all.add(fused("gate_up_proj", gated.inputs()));
+        } else if (block.mlp() instanceof Mlp.Experts moe) {
+            moe.shared().ifPresent(shared -> all.add(fused("gate_up_proj", shared.inputs())));
+            List<Linear> parts = new ArrayList<>();
+            for (Mlp.Gated expert : moe.experts()) {
+                parts.addAll(expert.inputs());
+                parts.add(expert.output());
+            }
+            String first = parts.get(0).name(); // such as mlp.experts.0.gate_proj
+            all.add(new Fused(first.replaceFirst("\\.\\d+\\..*", ""), parts));
         }
         return all;
     }
@@ -64,9 +80,7 @@ final class DynamicRules {
 
     /** How a server must read a module; null if it stays in float. */
     private static @Nullable Reading reading(QuantizationPlan plan, int layer, Linear module) {
-        boolean quantized =
-                plan.groups(layer).stream().anyMatch(group -> group.modules().contains(module));
-        return quantized ? Reading.of(plan.options(layer, module)) : null;
+        return plan.isQuantized(layer, module) ? Reading.of(plan.options(layer, module)) : null;
     }
 
     /** What rules say of a name; null if it stays in float. */
@@ -116,21 +130,22 @@ final class DynamicRules {
     private static List<ModuleRule> wholes(QuantizationPlan plan, Reading base, List<ModuleRule> rules) {
         Architecture architecture = plan.architecture();
         List<ModuleRule> all = new ArrayList<>();
-        for (Fused whole : fused(architecture)) {
-            Map<Optional<Reading>, List<Integer>> layers = new LinkedHashMap<>();
-            for (int layer = 0; layer < architecture.layers(); layer++) {
+        Map<String, Map<Optional<Reading>, List<Integer>>> layers = new LinkedHashMap<>(); // by name
+        for (int layer = 0; layer < architecture.layers(); layer++) {
+            for (Fused whole : fused(architecture.block(layer))) {
                 Reading wanted = reading(plan, layer, whole.parts.get(0));
                 Reading said = reading(rules, base, architecture.inBlock(layer, whole.name));
                 if (differing(plan, layer, whole).isEmpty() && !Objects.equals(wanted, said)) {
-                    layers.computeIfAbsent(Optional.ofNullable(wanted), w -> new ArrayList<>())
+                    layers.computeIfAbsent(whole.name, name -> new LinkedHashMap<>())
+                            .computeIfAbsent(Optional.ofNullable(wanted), w -> new ArrayList<>())
                             .add(layer);
                 }
             }
-            layers.forEach((wanted, which) -> all.add(new ModuleRule(
-                    blocks(architecture, which) + whole.name.replace(".", "\\.") + "$",
-                    wanted.isPresent(),
-                    wanted.map(Reading::settings).orElse(Map.of()))));
         }
+        layers.forEach((name, readings) -> readings.forEach((wanted, which) -> all.add(new ModuleRule(
+                blocks(architecture, which) + name.replace(".", "\\.") + "$",
+                wanted.isPresent(),
+                wanted.map(Reading::settings).orElse(Map.of())))));
         return all;
     }
 
@@ -139,7 +154,7 @@ final class DynamicRules {
         String numbers = layers.size() == architecture.layers()
                 ? "\\d+"
                 : layers.stream().map(String::valueOf).collect(Collectors.joining("|", "(?:", ")"));
-        return (architecture.blocks() + ".").replace(".", "\\.") + numbers + "\\.";
+        return (architecture.path() + ".").replace(".", "\\.") + numbers + "\\.";
     }
 
     /** The modules that vLLM computes as one in a block, if they differ in what it needs to know. */
@@ -153,16 +168,14 @@ final class DynamicRules {
     static List<String> vllmProblems(QuantizationPlan plan) {
         Architecture architecture = plan.architecture();
         List<String> sentences = new ArrayList<>();
-        for (Fused whole : fused(architecture)) {
-            IntStream.range(0, architecture.layers())
-                    .filter(layer -> !differing(plan, layer, whole).isEmpty())
-                    .findFirst()
-                    .ifPresent(layer -> sentences.add(whole.parts.stream()
-                                    .map(part -> architecture.inBlock(layer, part.name()))
-                                    .collect(Collectors.joining(", "))
-                            + " differ in bits, group_size, sym or desc_act, or whether they are quantized; vLLM computes"
-                            + " them as one module and refuses that, so give them one rule unless the model is for"
-                            + " GPTQModel alone"));
+        Set<String> told = new HashSet<>();
+        for (int layer = 0; layer < architecture.layers(); layer++) {
+            for (Fused whole : fused(architecture.block(layer))) {
+                if (!told.contains(whole.name) && !differing(plan, layer, whole).isEmpty()) {
+                    told.add(whole.name);
+                    sentences.add(differ(architecture, layer, whole));
+                }
+            }
         }
         Reading base = Reading.of(plan.options());
         boolean others = IntStream.range(0, architecture.layers())
@@ -177,6 +190,16 @@ final class DynamicRules {
                             + " give the wider modules rules");
         }
         return sentences;
+    }
+
+    private static String differ(Architecture architecture, int layer, Fused whole) {
+        String names = whole.parts.stream()
+                .map(part -> architecture.inBlock(layer, part.name()))
+                .limit(MOST_NAMES)
+                .collect(Collectors.joining(", "));
+        return names + (whole.parts.size() > MOST_NAMES ? " and so on" : "")
+                + " differ in bits, group_size, sym or desc_act, or whether they are quantized; vLLM computes"
+                + " them as one module and refuses that, so give them one rule unless the model is for GPTQModel alone";
     }
 
     /** What a user should know of servers, if modules differ. */

@@ -7,6 +7,7 @@ import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.BlockReader;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.ModuleGroup;
+import io.gptq4j.model.Stage;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.TensorStore;
@@ -46,6 +47,11 @@ public final class GptqQuantizer {
     private static final int CPU_TOKENS = 2048;
 
     private static final int GPU_TOKENS = 16_384;
+
+    /** Bytes of the Hessians of experts that are summed up in one pass over the windows. */
+    private static final long CPU_HESSIANS = 1L << 30;
+
+    private static final long GPU_HESSIANS = 8L << 30;
 
     private final List<LanguageModel> models;
     private final QuantizationPlan plan;
@@ -139,10 +145,12 @@ public final class GptqQuantizer {
                 if (observer != null) {
                     observer.loaded(lanes.first().block());
                 }
-                for (ModuleGroup group : plan.groups(layer)) {
-                    for (ModuleReport report : quantize(lanes, layer, group, writer)) {
-                        reports.add(report);
-                        listener.moduleQuantized(report);
+                for (Stage stage : plan.architecture().block(layer).stages()) {
+                    for (List<ModuleGroup> groups : together(plan.groups(layer, stage))) {
+                        for (ModuleReport report : quantize(lanes, layer, stage, groups, writer)) {
+                            reports.add(report);
+                            listener.moduleQuantized(report);
+                        }
                     }
                 }
                 if (observer != null) {
@@ -156,46 +164,83 @@ public final class GptqQuantizer {
         return reports;
     }
 
-    private List<ModuleReport> quantize(Lanes lanes, int layer, ModuleGroup group, Sink sink) throws IOException {
-        if (group.modules().isEmpty()) {
-            lanes.forEach(lane -> lane.advance(group.stage(), null));
-            return List.of();
+    /** Groups of one stage in parts whose Hessians are in memory together; one part, if there are no groups. */
+    private List<List<ModuleGroup>> together(List<ModuleGroup> groups) {
+        long limit = models.get(0).isOnGpu() ? GPU_HESSIANS : CPU_HESSIANS;
+        List<List<ModuleGroup>> parts = new ArrayList<>();
+        List<ModuleGroup> part = new ArrayList<>();
+        long bytes = 0;
+        for (ModuleGroup group : groups) {
+            long in = group.modules().get(0).in();
+            long more = in * in * Float.BYTES;
+            if (!part.isEmpty() && bytes + more > limit) {
+                parts.add(part);
+                part = new ArrayList<>();
+                bytes = 0;
+            }
+            part.add(group);
+            bytes += more;
         }
-        long start = System.nanoTime();
+        parts.add(part);
+        return parts;
+    }
+
+    /** Runs the windows to a stage and solves some of its groups. */
+    private List<ModuleReport> quantize(Lanes lanes, int layer, Stage stage, List<ModuleGroup> groups, Sink sink)
+            throws IOException {
         List<Scope> works = new ArrayList<>(); // of each lane
         try {
             for (int i = 0; i < lanes.size(); i++) {
                 works.add(lanes.lane(i).scope().child());
             }
-            int in = group.modules().get(0).in();
-            List<Hessian> parts = lanes.each((lane, index) -> {
-                Hessian part = new Hessian(works.get(index), in);
-                accumulate(lane, layer, group, part);
-                return part;
+            long start = System.nanoTime();
+            List<List<Hessian>> parts = lanes.each((lane, index) -> {
+                List<Hessian> own = groups.stream()
+                        .map(group -> new Hessian(
+                                works.get(index), group.modules().get(0).in()))
+                        .toList();
+                observe(lane, layer, stage, groups, own);
+                return own;
             });
-            Hessian hessian = parts.get(0);
-            parts.subList(1, parts.size()).forEach(hessian::add);
-            Map<GptqOptions, List<Linear>> together = plan.byOptions(layer, group.modules());
-            Map<FactorKey, GptqSolver.Factored> factors = new HashMap<>();
-            for (GptqOptions options : together.keySet()) {
-                FactorKey key = FactorKey.of(options);
-                if (!factors.containsKey(key)) {
-                    factors.put(key, new GptqSolver(options).factor(works.get(0), hessian));
-                }
-            }
-            parts.forEach(Hessian::close);
             List<ModuleReport> reports = new ArrayList<>();
-            for (Map.Entry<GptqOptions, List<Linear>> part : together.entrySet()) {
-                GptqOptions options = part.getKey();
-                GptqSolver.Factored factored = Objects.requireNonNull(factors.get(FactorKey.of(options)));
-                reports.addAll(
-                        solve(lanes, works, layer, part.getValue(), options, factored, hessian.tokens(), start, sink));
+            for (int g = 0; g < groups.size(); g++) {
+                int group = g;
+                List<Hessian> ofGroup =
+                        parts.stream().map(part -> part.get(group)).toList();
+                reports.addAll(solve(lanes, works, layer, groups.get(g), ofGroup, start, sink));
                 start = System.nanoTime();
             }
             return reports;
         } finally {
             works.forEach(Scope::close);
         }
+    }
+
+    /** Solves a group whose Hessian is the sum of these, one for each lane; they are closed. */
+    private List<ModuleReport> solve(
+            Lanes lanes, List<Scope> works, int layer, ModuleGroup group, List<Hessian> parts, long began, Sink sink)
+            throws IOException {
+        long start = began;
+        Hessian hessian = parts.get(0);
+        parts.subList(1, parts.size()).forEach(hessian::add);
+        Map<GptqOptions, List<Linear>> together = plan.byOptions(layer, group.modules());
+        Map<FactorKey, GptqSolver.Factored> factors = new HashMap<>();
+        for (GptqOptions options : together.keySet()) {
+            FactorKey key = FactorKey.of(options);
+            if (!factors.containsKey(key)) {
+                factors.put(key, new GptqSolver(options).factor(works.get(0), hessian));
+            }
+        }
+        parts.forEach(Hessian::close);
+        List<ModuleReport> reports = new ArrayList<>();
+        for (Map.Entry<GptqOptions, List<Linear>> part : together.entrySet()) {
+            GptqOptions options = part.getKey();
+            GptqSolver.Factored factored = Objects.requireNonNull(factors.get(FactorKey.of(options)));
+            reports.addAll(
+                    solve(lanes, works, layer, part.getValue(), options, factored, hessian.tokens(), start, sink));
+            start = System.nanoTime();
+        }
+        return reports;
     }
 
     /** All that a factor depends on, of what can differ within a group. */
@@ -266,16 +311,18 @@ public final class GptqQuantizer {
     }
 
     /**
-     * Runs all windows to a group's stage and sums up its Hessian. An input that is no number ends the run: nothing after it
-     * could be calibrated, and the model itself computes nothing else.
+     * Lets groups see their inputs of all windows. An input that is no number ends the run: nothing after it could be
+     * calibrated, and the model itself computes nothing else.
      *
      * @throws CheckpointException with block, module and what may help
      */
-    static void accumulate(Lane lane, int layer, ModuleGroup group, Hessian hessian) throws IOException {
+    static void observe(Lane lane, int layer, Stage stage, List<ModuleGroup> groups, List<Hessian> hessians)
+            throws IOException {
         try {
-            lane.advance(group.stage(), hessian);
-        } catch (ArithmeticException e) {
+            lane.observe(stage, groups, hessians, false);
+        } catch (NotFiniteException e) {
             FloatType type = lane.model().type();
+            ModuleGroup group = groups.get(hessians.indexOf(e.hessian()));
             throw new CheckpointException(
                     "Block " + layer + ", " + lane.block().path(group.modules().get(0)) + ": " + e.getMessage() + " in "
                             + type

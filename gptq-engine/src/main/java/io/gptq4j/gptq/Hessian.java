@@ -42,7 +42,7 @@ public final class Hessian implements AutoCloseable {
     /**
      * Adds the tokens of x [..., in].
      *
-     * @throws ArithmeticException if x holds a NaN or an infinity; nothing is added then
+     * @throws NotFiniteException if x holds a NaN or an infinity; nothing is added then
      */
     public void add(Tensor x) {
         long count = 1;
@@ -93,11 +93,13 @@ public final class Hessian implements AutoCloseable {
         exponent = larger;
     }
 
-    private ArithmeticException notFinite(Tensor x) {
+    private NotFiniteException notFinite(Tensor x) {
         try (Tensor found = scope.call("gptq", "not_finite", x)) { // count and position of the first
             long[] values = found.toLongs();
-            return new ArithmeticException("its input holds NaN or infinite values (" + values[0]
-                    + " of them, the first in input channel " + values[1] % size() + ")");
+            return new NotFiniteException(
+                    this,
+                    "its input holds NaN or infinite values (" + values[0] + " of them, the first in input channel "
+                            + values[1] % size() + ")");
         }
     }
 

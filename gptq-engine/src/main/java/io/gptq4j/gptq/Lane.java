@@ -3,6 +3,7 @@ package io.gptq4j.gptq;
 import io.gptq4j.model.BlockReader;
 import io.gptq4j.model.DecoderBlock;
 import io.gptq4j.model.LanguageModel;
+import io.gptq4j.model.ModuleGroup;
 import io.gptq4j.model.Stage;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
@@ -20,6 +21,7 @@ final class Lane implements AutoCloseable {
     private final List<Parked> states = new ArrayList<>(); // of each batch
     private @Nullable Scope scope;
     private @Nullable DecoderBlock block;
+    private @Nullable Stage at; // where the states are
 
     /** A {@link DecoderBlock.State} between two stages. */
     private record Parked(TensorStore.Kept residual, TensorStore.@Nullable Kept carried) {}
@@ -69,24 +71,36 @@ final class Lane implements AutoCloseable {
     }
 
     /**
-     * Runs all windows to a stage.
+     * Lets some module groups see their inputs of all windows, which are run from the stage before to theirs, unless they
+     * are there already.
      *
-     * @param hessian takes the stage's inputs; null if none of its modules is to be solved
+     * @param groups of {@code stage}; may be none
+     * @param hessians take the inputs, one for each group
+     * @param allTokens whether experts see all tokens, whatever the router says
      */
-    void advance(Stage stage, @Nullable Hessian hessian) throws IOException {
+    void observe(Stage stage, List<ModuleGroup> groups, List<Hessian> hessians, boolean allTokens) throws IOException {
         for (int b = 0; b < states.size(); b++) {
             try (Scope step = scope().child()) {
                 Parked parked = states.get(b);
-                Tensor residual = parked.residual.take(step);
-                DecoderBlock.State state = stage == Stage.ATTENTION_IN
-                        ? block().begin(step, residual)
-                        : block().advance(step, stage, new DecoderBlock.State(residual, take(step, parked.carried)));
-                if (hessian != null) {
-                    hessian.add(block().input(step, stage, state));
+                DecoderBlock.State state =
+                        new DecoderBlock.State(parked.residual.take(step), take(step, parked.carried));
+                if (stage != at) {
+                    state = stage == Stage.ATTENTION_IN
+                            ? block().begin(step, state.residual())
+                            : block().advance(step, stage, state);
+                }
+                if (!groups.isEmpty()) {
+                    block().inputs(
+                                    step,
+                                    state,
+                                    groups,
+                                    allTokens,
+                                    (i, x) -> hessians.get(i).add(x));
                 }
                 states.set(b, park(state));
             }
         }
+        at = stage;
     }
 
     /** Turns the windows into the next block's input, and lets go of the block. */
@@ -102,6 +116,7 @@ final class Lane implements AutoCloseable {
         scope().close();
         scope = null;
         block = null;
+        at = null;
     }
 
     private Parked park(DecoderBlock.State state) throws IOException {

@@ -4,11 +4,16 @@ import io.gptq4j.format.ModuleRule;
 import io.gptq4j.format.PackedLinear;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Linear;
+import io.gptq4j.model.Block;
 import io.gptq4j.model.ModuleGroup;
+import io.gptq4j.model.Stage;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
@@ -20,22 +25,16 @@ import java.util.stream.Stream;
  * @param architecture the model
  * @param options how to quantize a module that no rule matches
  * @param rules settings of their own for some modules, or that these stay in float; in the order in which they count
- * @param groups the modules of a block that can be packed, by shared input, in solve order; a group may be empty
  * @param skipped modules whose shape cannot be packed
  */
 public record QuantizationPlan(
-        Architecture architecture,
-        GptqOptions options,
-        List<ModuleRule> rules,
-        List<ModuleGroup> groups,
-        List<Linear> skipped) {
+        Architecture architecture, GptqOptions options, List<ModuleRule> rules, List<Linear> skipped) {
     /** Packed words hold 32 codes' worth of bits along both axes; no reader pads. */
     private static final int PACKING = 32;
 
     /** Copies the lists. */
     public QuantizationPlan {
         rules = ModuleRule.ordered(rules);
-        groups = List.copyOf(groups);
         skipped = List.copyOf(skipped);
     }
 
@@ -51,34 +50,36 @@ public record QuantizationPlan(
      *     module can be quantized at all; or if a rule decides about no module
      */
     public static QuantizationPlan of(Architecture architecture, GptqOptions options, List<ModuleRule> rules) {
-        List<ModuleGroup> groups = new ArrayList<>();
-        List<Linear> skipped = new ArrayList<>();
-        for (ModuleGroup group : architecture.moduleGroups()) {
-            List<Linear> packable = new ArrayList<>();
-            for (Linear module : group.modules()) {
-                (module.in() % PACKING == 0 && module.out() % PACKING == 0 ? packable : skipped).add(module);
+        Set<Linear> skipped = new LinkedHashSet<>();
+        boolean any = false;
+        for (Block block : architecture.kinds().keySet()) {
+            for (ModuleGroup group : block.moduleGroups()) {
+                for (Linear module : group.modules()) {
+                    if (module.in() % PACKING == 0 && module.out() % PACKING == 0) {
+                        any = true;
+                    } else {
+                        skipped.add(module);
+                    }
+                }
             }
-            groups.add(new ModuleGroup(group.stage(), packable));
         }
-        QuantizationPlan plan = new QuantizationPlan(architecture, options, rules, groups, skipped);
+        if (!any) {
+            throw new IllegalArgumentException("No module of this model can be packed: inputs and outputs must be"
+                    + " multiples of 32, and these are not: " + describe(skipped));
+        }
+        QuantizationPlan plan = new QuantizationPlan(architecture, options, rules, List.copyOf(skipped));
         plan.check();
         return plan;
     }
 
     private void check() {
-        if (groups.stream().allMatch(group -> group.modules().isEmpty())) {
-            throw new IllegalArgumentException("No module of this model can be packed: inputs and outputs must be"
-                    + " multiples of 32, and these are not: " + describe(skipped));
-        }
         rules.forEach(this::requireEffect);
-        Map<GptqOptions, List<Linear>> modules = new LinkedHashMap<>();
+        Map<GptqOptions, Set<Linear>> modules = new LinkedHashMap<>();
         for (int layer = 0; layer < architecture.layers(); layer++) {
             for (ModuleGroup group : groups(layer)) {
                 for (Linear module : group.modules()) {
-                    List<Linear> same = modules.computeIfAbsent(options(layer, module), options -> new ArrayList<>());
-                    if (!same.contains(module)) { // in another block
-                        same.add(module);
-                    }
+                    modules.computeIfAbsent(options(layer, module), own -> new LinkedHashSet<>())
+                            .add(module);
                 }
             }
         }
@@ -99,7 +100,7 @@ public record QuantizationPlan(
     private void requireEffect(ModuleRule rule) {
         boolean matches = false;
         for (int layer = 0; layer < architecture.layers(); layer++) {
-            for (ModuleGroup group : architecture.moduleGroups()) {
+            for (ModuleGroup group : architecture.block(layer).moduleGroups()) {
                 for (Linear module : group.modules()) {
                     String path = architecture.inBlock(layer, module.name());
                     matches |= rule.matches(path);
@@ -117,14 +118,14 @@ public record QuantizationPlan(
         }
         throw new IllegalArgumentException("The rule '" + rule.text()
                 + "' matches no module; it must match from the start of the name, and the names are "
-                + architecture.moduleGroups().stream()
+                + architecture.block(0).moduleGroups().stream()
                         .flatMap(group -> group.modules().stream())
                         .map(module -> architecture.inBlock(0, module.name()))
                         .collect(Collectors.joining(", "))
                 + " and so on to block " + (architecture.layers() - 1));
     }
 
-    private static void requireGroupSize(int groupSize, List<Linear> modules) {
+    private static void requireGroupSize(int groupSize, Set<Linear> modules) {
         if (groupSize == -1) {
             return;
         }
@@ -142,21 +143,29 @@ public record QuantizationPlan(
                 + " (or -1, one group per output)");
     }
 
-    private static String describe(List<Linear> modules) {
+    private static String describe(Collection<Linear> modules) {
         return modules.stream()
                 .map(module -> module.name() + " (" + module.in() + " inputs, " + module.out() + " outputs)")
                 .collect(Collectors.joining(", "));
     }
 
-    /** The modules to quantize in block {@code layer}, by shared input, in solve order; a group may be empty. */
+    /** The modules to quantize in block {@code layer}, by shared input, in solve order; no group is empty. */
     public List<ModuleGroup> groups(int layer) {
-        return groups.stream()
-                .map(group -> new ModuleGroup(
-                        group.stage(),
-                        group.modules().stream()
-                                .filter(module -> isQuantized(layer, module))
-                                .toList()))
-                .toList();
+        List<ModuleGroup> groups = new ArrayList<>();
+        for (ModuleGroup group : architecture.block(layer).moduleGroups()) {
+            List<Linear> modules = group.modules().stream()
+                    .filter(module -> isQuantized(layer, module))
+                    .toList();
+            if (!modules.isEmpty()) {
+                groups.add(group.with(modules));
+            }
+        }
+        return groups;
+    }
+
+    /** Those of one stage. */
+    public List<ModuleGroup> groups(int layer, Stage stage) {
+        return groups(layer).stream().filter(group -> group.stage() == stage).toList();
     }
 
     /**
@@ -227,7 +236,8 @@ public record QuantizationPlan(
                 .orElse(options);
     }
 
-    private boolean isQuantized(int layer, Linear module) {
+    /** Whether a module of block {@code layer} is quantized. */
+    boolean isQuantized(int layer, Linear module) {
         return !skipped.contains(module)
                 && ModuleRule.first(rules, architecture.inBlock(layer, module.name()))
                         .map(ModuleRule::quantized)

@@ -7,6 +7,7 @@ import io.gptq4j.model.BlockReader;
 import io.gptq4j.model.DecoderBlock;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.ModuleGroup;
+import io.gptq4j.model.Stage;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import io.gptq4j.tensor.TensorStore;
@@ -14,10 +15,12 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * What each width of each module does to the model's predictions, in one pass over the blocks.
@@ -115,12 +118,13 @@ public final class Sensitivity {
                 for (List<TensorStore.Kept> stream : streams) {
                     advance(lane, store, stream);
                 }
-                for (ModuleGroup group : plan.groups()) {
-                    Optional<TargetWidths.Unit> unit = unit(layer, group);
-                    if (unit.isEmpty()) {
-                        lane.advance(group.stage(), null);
-                    } else {
-                        losses.add(quantize(lane, store, group, unit.get(), reference, streams));
+                for (Stage stage : plan.architecture().block(layer).stages()) {
+                    lane.observe(stage, List.of(), List.of(), false);
+                    for (List<ModuleGroup> groups : TargetWidths.together(plan.groups(layer, stage))) {
+                        Optional<TargetWidths.Unit> unit = unit(layer, groups);
+                        if (unit.isPresent()) {
+                            losses.add(quantize(lane, store, groups, unit.get(), reference, streams));
+                        }
                     }
                 }
                 DecoderBlock block = lane.block();
@@ -132,10 +136,12 @@ public final class Sensitivity {
         }
     }
 
-    /** The unit that holds modules of a group; units are in the order of blocks and groups. */
-    private Optional<TargetWidths.Unit> unit(int layer, ModuleGroup group) {
+    /** The unit that holds modules of these groups; units are in the order of blocks, stages and groups. */
+    private Optional<TargetWidths.Unit> unit(int layer, List<ModuleGroup> groups) {
+        Set<Linear> modules = new HashSet<>();
+        groups.forEach(group -> modules.addAll(group.modules()));
         return target.units().stream()
-                .filter(unit -> unit.layer() == layer && group.modules().containsAll(unit.modules()))
+                .filter(unit -> unit.layer() == layer && modules.containsAll(unit.modules()))
                 .findFirst();
     }
 
@@ -152,21 +158,39 @@ public final class Sensitivity {
     private double[] quantize(
             Lane lane,
             TensorStore store,
-            ModuleGroup group,
+            List<ModuleGroup> groups,
             TargetWidths.Unit unit,
             List<Tensor> reference,
             List<List<TensorStore.Kept>> streams)
             throws IOException {
         double[] losses = new double[TargetWidths.WIDTHS.size()];
-        DecoderBlock block = lane.block();
         try (Scope work = lane.scope().child()) {
-            Hessian hessian = new Hessian(work, unit.modules().get(0).in());
-            GptqQuantizer.accumulate(lane, unit.layer(), group, hessian);
-            Map<GptqOptions, List<Linear>> together = plan.byOptions(unit.layer(), unit.modules());
+            Map<Linear, Tensor> quantized = new LinkedHashMap<>(); // at the smallest width
+            for (ModuleGroup group : groups) {
+                List<Linear> modules = group.modules().stream()
+                        .filter(unit.modules()::contains)
+                        .toList();
+                if (!modules.isEmpty()) {
+                    solve(work, lane, group.with(modules), unit.layer(), losses, quantized);
+                }
+            }
+            streams.add(stream(lane, store, quantized, reference));
+        }
+        return losses;
+    }
+
+    /** Solves modules that read one input at all widths, adding up the losses; keeps the weights of the smallest width. */
+    private void solve(
+            Scope work, Lane lane, ModuleGroup group, int layer, double[] losses, Map<Linear, Tensor> quantized)
+            throws IOException {
+        DecoderBlock block = lane.block();
+        try (Scope own = work.child()) {
+            Hessian hessian = new Hessian(own, group.modules().get(0).in());
+            GptqQuantizer.observe(lane, layer, group.stage(), List.of(group), List.of(hessian));
+            Map<GptqOptions, List<Linear>> together = plan.byOptions(layer, group.modules());
             Map<GptqOptions, GptqSolver.Factored> factors = new HashMap<>();
             for (int width = 0; width < losses.length; width++) {
-                try (Scope step = work.child()) {
-                    Map<Linear, Tensor> quantized = new LinkedHashMap<>();
+                try (Scope step = own.child()) {
                     for (Map.Entry<GptqOptions, List<Linear>> part : together.entrySet()) {
                         GptqSolver solver = new GptqSolver(part.getKey()
                                 .withBits(
@@ -174,7 +198,7 @@ public final class Sensitivity {
                                         part.getKey().groupSize()));
                         GptqSolver.Factored factored = factors.get(part.getKey());
                         if (factored == null) {
-                            factored = solver.factor(work, hessian);
+                            factored = solver.factor(own, hessian);
                             factors.put(part.getKey(), factored);
                         }
                         List<GptqSolver.Module> modules = part.getValue().stream()
@@ -182,19 +206,14 @@ public final class Sensitivity {
                                 .toList();
                         GptqSolver.Solution solution = solver.solve(step, factored, modules, model.type());
                         losses[width] += solution.loss();
-                        for (int m = 0; m < modules.size(); m++) {
-                            quantized.put(
-                                    part.getValue().get(m),
-                                    solution.modules().get(m).weight());
+                        for (int m = 0; width == 0 && m < modules.size(); m++) {
+                            Tensor weight = solution.modules().get(m).weight();
+                            quantized.put(part.getValue().get(m), weight.moveTo(work));
                         }
-                    }
-                    if (width == 0) {
-                        streams.add(stream(lane, store, quantized, reference));
                     }
                 }
             }
         }
-        return losses;
     }
 
     /** The compared windows through the block with other weights for some modules, which have their own again afterwards. */

@@ -5,6 +5,7 @@ import io.gptq4j.format.PackedLinear;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.ModuleGroup;
+import io.gptq4j.model.Stage;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -81,19 +82,40 @@ public final class TargetWidths {
     private static List<Unit> units(QuantizationPlan plan) {
         List<Unit> units = new ArrayList<>();
         for (int layer = 0; layer < plan.architecture().layers(); layer++) {
-            for (ModuleGroup group : plan.groups(layer)) {
-                List<Linear> free = new ArrayList<>();
-                for (Linear module : group.modules()) {
-                    if (!settings(plan, layer, module).containsKey("bits")) {
-                        free.add(module);
+            for (Stage stage : plan.architecture().block(layer).stages()) {
+                for (List<ModuleGroup> groups : together(plan.groups(layer, stage))) {
+                    List<Linear> free = new ArrayList<>();
+                    for (ModuleGroup group : groups) {
+                        for (Linear module : group.modules()) {
+                            if (!settings(plan, layer, module).containsKey("bits")) {
+                                free.add(module);
+                            }
+                        }
                     }
-                }
-                if (!free.isEmpty()) {
-                    units.add(new Unit(layer, free));
+                    if (!free.isEmpty()) {
+                        units.add(new Unit(layer, free));
+                    }
                 }
             }
         }
         return units;
+    }
+
+    /** The groups of a stage whose modules get one width: all experts, which servers compute as one, and others alone. */
+    static List<List<ModuleGroup>> together(List<ModuleGroup> groups) {
+        List<List<ModuleGroup>> all = new ArrayList<>();
+        List<ModuleGroup> experts = new ArrayList<>();
+        for (ModuleGroup group : groups) {
+            if (group.expert().isPresent()) {
+                experts.add(group);
+            } else {
+                all.add(List.of(group));
+            }
+        }
+        if (!experts.isEmpty()) {
+            all.add(experts);
+        }
+        return all;
     }
 
     /** What a rule sets for a module. */
@@ -243,7 +265,7 @@ public final class TargetWidths {
 
     private static Stream<String> paths(Architecture architecture) {
         return Stream.iterate(0, layer -> layer < architecture.layers(), layer -> layer + 1)
-                .flatMap(layer -> architecture.moduleGroups().stream()
+                .flatMap(layer -> architecture.block(layer).moduleGroups().stream()
                         .flatMap(group -> group.modules().stream())
                         .map(module -> architecture.inBlock(layer, module.name())));
     }

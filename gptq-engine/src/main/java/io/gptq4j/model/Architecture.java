@@ -16,16 +16,11 @@ import java.util.function.Function;
  * @param hiddenSize width of the residual stream
  * @param vocabSize rows of the token embedding
  * @param maxPositions the longest window the model can take
- * @param layers number of blocks
  * @param basePrefix what every tensor name but the head's begins with, such as {@code model.}; checkpoints saved from
  *     the headless base model lack it
- * @param blocks name of the list of blocks, such as {@code model.layers}
+ * @param path name of the list of blocks, such as {@code model.layers}
  * @param embedding what comes before the first block
- * @param attention the attention of every block
- * @param mlp the feed-forward part of every block
- * @param attentionNorm the norm at the attention
- * @param mlpNorm the norm at the feed-forward part
- * @param residual how norms and residual stream are wired
+ * @param blocks the blocks, in order
  * @param head what comes after the last block
  */
 public record Architecture(
@@ -33,24 +28,45 @@ public record Architecture(
         int hiddenSize,
         int vocabSize,
         int maxPositions,
-        int layers,
         String basePrefix,
-        String blocks,
+        String path,
         Embedding embedding,
-        Attention attention,
-        Mlp mlp,
-        Norm attentionNorm,
-        Norm mlpNorm,
-        Residual residual,
+        List<Block> blocks,
         Head head) {
+    /** Copies the list. */
+    public Architecture {
+        blocks = List.copyOf(blocks);
+    }
 
-    /** A matrix product y = x W^T + b; {@code name} is the module's path, W is [out, in]. */
-    public record Linear(String name, int in, int out, boolean bias) {}
+    /**
+     * A matrix product y = x W^T + b.
+     *
+     * @param name the module's path
+     * @param in inputs
+     * @param out outputs
+     * @param bias whether there is a b
+     * @param transposed whether the checkpoint has W as [in, out], as GPT-2's Conv1D, not as [out, in]
+     */
+    public record Linear(String name, int in, int out, boolean bias, boolean transposed) {
+        /** One whose weight is stored as [out, in]. */
+        public Linear(String name, int in, int out, boolean bias) {
+            this(name, in, out, bias, false);
+        }
+
+        List<Long> shape() {
+            return transposed ? List.of((long) in, (long) out) : List.of((long) out, (long) in);
+        }
+    }
 
     /** The kinds of normalisation. */
     public enum NormKind {
         RMS,
+        /** RMSNorm whose stored weights are one less than what it multiplies by. */
+        RMS_PLUS_ONE,
+        /** LayerNorm with weight and bias. */
         LAYER,
+        /** LayerNorm without a bias. */
+        LAYER_UNBIASED,
         /** LayerNorm without learned parameters. */
         LAYER_PLAIN
     }
@@ -61,101 +77,93 @@ public record Architecture(
     /** Learned position embeddings [count + offset, hidden]; position p reads row p + offset. */
     public record LearnedPositions(String name, int count, int offset) {}
 
-    /** Token embedding [vocab, size], then optionally a projection to the hidden size, positions and a norm. */
+    /**
+     * Token embedding [vocab, size], times {@code scale}, then optionally a projection to the hidden size, positions and a
+     * norm. The scale is rounded to the type the model computes in, as the models' own code does.
+     */
     public record Embedding(
             String tokens,
             int size,
+            double scale,
             Optional<Linear> projection,
             Optional<LearnedPositions> positions,
-            Optional<Norm> norm) {}
+            Optional<Norm> norm) {
+        /** Nothing but the token embedding. */
+        public static Embedding of(String tokens, int size) {
+            return new Embedding(tokens, size, 1, Optional.empty(), Optional.empty(), Optional.empty());
+        }
 
-    /** How attention knows positions; learned ones are added to the embedding instead. */
-    public sealed interface Position permits Rotary, Alibi, NoPosition {}
+        /** The same, multiplied. */
+        public Embedding withScale(double other) {
+            return new Embedding(tokens, size, other, projection, positions, norm);
+        }
 
-    /** Rotary embedding over the whole head, frequencies 1 / theta^(2i/d), adjusted by {@code scaling}. */
-    public record Rotary(double theta, RopeScaling scaling) implements Position {}
+        /** The same with learned positions. */
+        public Embedding withPositions(LearnedPositions other) {
+            return new Embedding(tokens, size, scale, projection, Optional.of(other), norm);
+        }
 
-    /** Linear biases with one slope per head. */
-    public record Alibi() implements Position {}
-
-    /** Nothing in the attention itself. */
-    public record NoPosition() implements Position {}
-
-    /** How the input projections of the attention are laid out. */
-    public enum Projection {
-        /** Three modules: q, k and v, in this order. */
-        SEPARATE,
-        /** One module; within each head q, k and v lie side by side. */
-        FUSED_PER_HEAD
+        /** The same with a norm at the end. */
+        public Embedding withNorm(Norm other) {
+            return new Embedding(tokens, size, scale, projection, positions, Optional.of(other));
+        }
     }
 
-    /** Causal self-attention. {@code kvHeads} divides {@code heads}; scores are multiplied by {@code scale}. */
-    public record Attention(
-            int heads,
-            int kvHeads,
-            int headDim,
+    /**
+     * Final norm, optional projection, and the output matrix [vocab, size], which may be the embedding's own.
+     *
+     * @param norm the norm after the last block
+     * @param projection from the hidden size to that of the matrix
+     * @param name the module's path
+     * @param tied whether the matrix is the token embedding's
+     * @param bias whether there is a bias
+     * @param scale what logits are multiplied by
+     * @param softcap c in c * tanh(logit / c); 0 for none
+     */
+    public record Head(
+            Optional<Norm> norm,
+            Optional<Linear> projection,
+            String name,
+            boolean tied,
+            boolean bias,
             double scale,
-            Projection projection,
-            Position position,
-            List<Linear> inputs,
-            Linear output) {}
-
-    /** Activation functions, with the names config.json has for them. */
-    public enum Activation {
-        SILU("silu", "silu,swish"),
-        GELU("gelu", "gelu"),
-        GELU_TANH("gelu_tanh", "gelu_new,gelu_pytorch_tanh,gelu_fast"),
-        RELU("relu", "relu");
-
-        private final String script;
-
-        /** Separated by commas. */
-        private final String names;
-
-        Activation(String script, String names) {
-            this.script = script;
-            this.names = names;
+            double softcap) {
+        /** A norm and a matrix. */
+        public static Head of(Norm norm, String name, boolean tied) {
+            return new Head(Optional.of(norm), Optional.empty(), name, tied, false, 1, 0);
         }
 
-        /** The name in {@code decoder.py}. */
-        String script() {
-            return script;
+        /** The same with a bias, or without. */
+        public Head withBias(boolean other) {
+            return new Head(norm, projection, name, tied, other, scale, softcap);
         }
 
-        /** The activation with this name in config.json, if it is a known one. */
-        public static Optional<Activation> of(String name) {
-            for (Activation activation : values()) {
-                if (List.of(activation.names.split(",", -1)).contains(name)) {
-                    return Optional.of(activation);
-                }
-            }
-            return Optional.empty();
+        /** The same with logits multiplied. */
+        public Head withScale(double other) {
+            return new Head(norm, projection, name, tied, bias, other, softcap);
+        }
+
+        /** The same with bounded logits. */
+        public Head withSoftcap(double other) {
+            return new Head(norm, projection, name, tied, bias, scale, other);
         }
     }
 
-    /** act(x) W, or act(gate) * up where there are two inputs, gate first. */
-    public record Mlp(Activation activation, List<Linear> inputs, Linear output) {}
-
-    /** How norms and residual stream are wired; h is the block's input, a and m its two parts. */
-    public enum Residual {
-        /** h = h + a(norm(h)); h = h + m(norm(h)). */
-        PRE_NORM,
-        /** n = norm(h); h = n + a(n); n = norm(h); h = n + m(n). */
-        PRE_NORM_FROM_NORM,
-        /** h = norm(h + a(h)); h = norm(h + m(h)). */
-        POST_NORM
+    /** How many blocks there are. */
+    public int layers() {
+        return blocks.size();
     }
 
-    /** Final norm, optional projection, and the output matrix [vocab, size], which may be the embedding's own. */
-    public record Head(Optional<Norm> norm, Optional<Linear> projection, String name, boolean tied) {}
+    /** What block {@code layer} consists of. */
+    public Block block(int layer) {
+        return blocks.get(layer);
+    }
 
-    /** The modules of one block that read the same input, in solve order. */
-    public List<ModuleGroup> moduleGroups() {
-        return List.of(
-                new ModuleGroup(Stage.ATTENTION_IN, attention.inputs()),
-                new ModuleGroup(Stage.ATTENTION_OUT, List.of(attention.output())),
-                new ModuleGroup(Stage.MLP_IN, mlp.inputs()),
-                new ModuleGroup(Stage.MLP_OUT, List.of(mlp.output())));
+    /** The blocks that differ from one another, in order of their first appearance, with how often each appears. */
+    public Map<Block, Integer> kinds() {
+        Map<Block, Integer> kinds = new LinkedHashMap<>();
+        blocks.forEach(block -> kinds.merge(block, 1, Integer::sum));
+        return kinds;
     }
 
     /** The window length to take where nobody asks for another: 2048, or what the model can take. */
@@ -163,12 +171,18 @@ public record Architecture(
         return Math.min(2048, maxPositions);
     }
 
-    /** The path of a module or norm of block {@code layer}. */
-    public String inBlock(int layer, String name) {
-        return blocks + "." + layer + "." + name;
+    /** Whether windows longer than {@link #maxPositions} have no meaning: not where all positions are linear biases. */
+    public boolean boundsPositions() {
+        return embedding.positions().isPresent()
+                || blocks.stream().anyMatch(block -> block.attention().position() instanceof Position.Rotary);
     }
 
-    /** Every tensor the forward pass reads, with its shape, in order of use. A tied head is left out. */
+    /** The path of a module or norm of block {@code layer}. */
+    public String inBlock(int layer, String name) {
+        return path + "." + layer + "." + name;
+    }
+
+    /** Every tensor the forward pass reads, with its shape as stored, in order of use. A tied head is left out. */
     public Map<String, List<Long>> tensors() {
         Map<String, List<Long>> shapes = new LinkedHashMap<>();
         shapes.put(embedding.tokens() + ".weight", shape(vocabSize, embedding.size()));
@@ -177,7 +191,7 @@ public record Architecture(
                 .positions()
                 .ifPresent(p -> shapes.put(p.name() + ".weight", shape(p.count() + p.offset(), hiddenSize)));
         embedding.norm().ifPresent(norm -> put(shapes, norm, Function.identity()));
-        for (int layer = 0; layer < layers; layer++) {
+        for (int layer = 0; layer < layers(); layer++) {
             shapes.putAll(blockTensors(layer));
         }
         shapes.putAll(headTensors());
@@ -192,23 +206,47 @@ public record Architecture(
         if (!head.tied()) {
             shapes.put(head.name() + ".weight", shape(vocabSize, embedding.size()));
         }
+        if (head.bias()) {
+            shapes.put(head.name() + ".bias", shape(vocabSize));
+        }
         return shapes;
     }
 
-    /** The tensors of one block, with their shapes. */
+    /** The tensors of one block, with their shapes as stored. */
     public Map<String, List<Long>> blockTensors(int layer) {
         Map<String, List<Long>> shapes = new LinkedHashMap<>();
         Function<String, String> path = name -> inBlock(layer, name);
-        put(shapes, attentionNorm, path);
-        put(shapes, mlpNorm, path);
-        List<Linear> linears = new ArrayList<>();
-        moduleGroups().forEach(group -> linears.addAll(group.modules()));
-        linears.forEach(linear -> put(shapes, linear, path));
+        Block block = block(layer);
+        block.norms().all().forEach(norm -> put(shapes, norm, path));
+        linears(layer).forEach(linear -> put(shapes, linear, path));
+        if (block.attention() instanceof Attention.MultiHead attention) {
+            attention.norms().ifPresent(norms -> {
+                putHeads(shapes, norms.query(), norms.span(), attention.heads(), path);
+                putHeads(shapes, norms.key(), norms.span(), attention.kvHeads(), path);
+            });
+        } else if (block.attention() instanceof Attention.Latent latent) {
+            latent.queryLatent().ifPresent(query -> put(shapes, query.norm(), path));
+            put(shapes, latent.latentNorm(), path);
+        }
+        if (block.mlp() instanceof Mlp.Experts moe) {
+            moe.routing()
+                    .bias()
+                    .ifPresent(name ->
+                            shapes.put(path.apply(name), shape(moe.experts().size())));
+        }
         return shapes;
     }
 
+    /** All linear modules of a block: those that can be quantized, then those that stay in float. */
+    public List<Linear> linears(int layer) {
+        List<Linear> linears = new ArrayList<>();
+        block(layer).moduleGroups().forEach(group -> linears.addAll(group.modules()));
+        linears.addAll(block(layer).floatModules());
+        return linears;
+    }
+
     private static void put(Map<String, List<Long>> shapes, Linear linear, Function<String, String> path) {
-        shapes.put(path.apply(linear.name()) + ".weight", shape(linear.out(), linear.in()));
+        shapes.put(path.apply(linear.name()) + ".weight", linear.shape());
         if (linear.bias()) {
             shapes.put(path.apply(linear.name()) + ".bias", shape(linear.out()));
         }
@@ -220,6 +258,23 @@ public record Architecture(
         }
         if (norm.kind() == NormKind.LAYER) {
             shapes.put(path.apply(norm.name()) + ".bias", shape(norm.size()));
+        }
+    }
+
+    private static void putHeads(
+            Map<String, List<Long>> shapes,
+            Norm norm,
+            Attention.NormSpan span,
+            int heads,
+            Function<String, String> path) {
+        switch (span) {
+            case HEAD, ALL_HEADS -> put(shapes, norm, path);
+            case EACH_HEAD -> shapes.put(path.apply(norm.name()) + ".weight", shape(heads, norm.size()));
+            case EACH_HEAD_APART -> {
+                for (int h = 0; h < heads; h++) {
+                    shapes.put(path.apply(norm.name()) + ".norms." + h + ".weight", shape(norm.size()));
+                }
+            }
         }
     }
 

@@ -1,12 +1,8 @@
 package io.gptq4j.model;
 
-import io.gptq4j.model.Architecture.Alibi;
-import io.gptq4j.model.Architecture.Attention;
 import io.gptq4j.model.Architecture.Linear;
-import io.gptq4j.model.Architecture.NoPosition;
 import io.gptq4j.model.Architecture.Norm;
-import io.gptq4j.model.Architecture.Residual;
-import io.gptq4j.model.Architecture.Rotary;
+import io.gptq4j.model.Block.Residual;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
@@ -15,6 +11,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,13 +24,17 @@ import org.jspecify.annotations.Nullable;
 public final class DecoderBlock {
     private final Architecture architecture;
     private final int layer;
-    private final PositionTables positions;
+    private final Block block;
+    private final AttentionPart attention;
+    private final @Nullable ExpertsPart experts;
     private final Map<String, Tensor> weights = new HashMap<>(); // by name within the block
 
     private DecoderBlock(Architecture architecture, int layer, PositionTables positions) {
         this.architecture = architecture;
         this.layer = layer;
-        this.positions = positions;
+        this.block = architecture.block(layer);
+        this.attention = new AttentionPart(block.attention(), positions, this::tensor);
+        this.experts = block.mlp() instanceof Mlp.Experts moe ? new ExpertsPart(moe, this::tensor) : null;
     }
 
     /** Converts a block's weights; {@code scope} owns them. */
@@ -55,10 +56,12 @@ public final class DecoderBlock {
     }
 
     /**
-     * What is kept of some windows between two stages: no more than it takes to compute the stage's input.
+     * What is kept of some windows between two stages: no more than it takes to compute the stage's inputs.
      *
      * @param residual the residual stream, [B, T, C]
-     * @param carried what the attention or the activation gave, [B, T, in], until its output module has been applied
+     * @param carried at {@link Stage#ATTENTION_OUT} and {@link Stage#MLP_OUT} what the attention or the activation gave, [B, T,
+     *     in]; experts are computed again instead. Where the two parts are parallel, the attention's output at {@link
+     *     Stage#MLP_IN}, [B, T, C]. Otherwise null
      */
     public record State(Tensor residual, @Nullable Tensor carried) {}
 
@@ -82,39 +85,107 @@ public final class DecoderBlock {
 
     /** From the block's input [B, T, C] to the first stage. */
     public State begin(Scope scope, Tensor hidden) {
-        return new State(atStart(scope, hidden, architecture.attentionNorm()), null);
+        return new State(atStart(scope, hidden, block.norms().attentionIn()), null);
     }
 
-    /** The input [B, T, in] that the modules of {@code stage} read; belongs to the state, or to {@code scope}. */
-    public Tensor input(Scope scope, Stage stage, State state) {
-        if (state.carried != null) {
-            return state.carried;
+    /** Takes what a module group reads. */
+    public interface Inputs {
+        /**
+         * Takes the input of one group.
+         *
+         * @param index of the group, among those asked for
+         * @param x [..., in]; an expert's may have no rows
+         */
+        void accept(int index, Tensor x);
+    }
+
+    /**
+     * The inputs that some groups of one stage read.
+     *
+     * @param scope owns the inputs that belong to no state
+     * @param allTokens whether experts see all tokens, whatever the router says
+     */
+    public void inputs(Scope scope, State state, List<ModuleGroup> groups, boolean allTokens, Inputs target) {
+        Tensor x = null;
+        ExpertsPart.Routed routed = null;
+        for (int i = 0; i < groups.size(); i++) {
+            ModuleGroup group = groups.get(i);
+            Stage stage = group.stage();
+            if (stage == Stage.ATTENTION_OUT || (stage == Stage.MLP_OUT && experts == null)) {
+                target.accept(i, Objects.requireNonNull(state.carried));
+                continue;
+            }
+            boolean mlp = stage == Stage.MLP_IN || stage == Stage.MLP_OUT;
+            if (x == null) {
+                x = input(
+                        scope,
+                        state,
+                        mlp ? block.norms().mlpIn() : block.norms().attentionIn());
+                routed = mlp && experts != null ? experts.route(scope, x) : null;
+            }
+            if (routed == null) {
+                Tensor in = stage == Stage.ATTENTION_MID
+                        ? attention.latentInput(scope, x, group.modules().get(0))
+                        : x;
+                target.accept(i, in);
+                continue;
+            }
+            ExpertsPart parts = Objects.requireNonNull(experts);
+            try (Scope own = scope.child()) {
+                Tensor in;
+                if (group.expert().isEmpty()) {
+                    in = stage == Stage.MLP_IN ? x : parts.sharedActivation(own, routed);
+                } else {
+                    int expert = group.expert().getAsInt();
+                    in = parts.seen(own, routed, expert, allTokens);
+                    in = stage == Stage.MLP_IN ? in : parts.activation(own, in, expert);
+                }
+                target.accept(i, in);
+            }
         }
-        Norm norm = stage == Stage.ATTENTION_IN ? architecture.attentionNorm() : architecture.mlpNorm();
-        return architecture.residual() == Residual.PRE_NORM ? norm(scope, state.residual, norm) : state.residual;
     }
 
     /** From the stage before {@code stage} to it. */
     public State advance(Scope scope, Stage stage, State state) {
         return switch (stage) {
             case ATTENTION_IN -> throw new IllegalArgumentException("A block begins with begin(), not advance()");
+            case ATTENTION_MID -> state;
             case ATTENTION_OUT -> {
                 try (Scope step = scope.child()) {
-                    Tensor x = input(step, Stage.ATTENTION_IN, state);
-                    yield new State(state.residual, attention(step, x).moveTo(scope));
+                    Tensor x = input(step, state, block.norms().attentionIn());
+                    yield new State(state.residual, attention.gathered(scope, x));
                 }
             }
             case MLP_IN -> {
-                Tensor sum = addTo(scope, state, architecture.attention().output());
-                if (architecture.residual() == Residual.POST_NORM) {
-                    yield new State(replaced(sum, norm(scope, sum, architecture.attentionNorm())), null);
+                if (block.residual() == Residual.PARALLEL) {
+                    try (Tensor carried = Objects.requireNonNull(state.carried)) {
+                        yield new State(state.residual, attentionOutput(scope, carried));
+                    }
                 }
-                yield new State(atStart(scope, sum, architecture.mlpNorm()), null);
+                Tensor sum;
+                try (Scope step = scope.child();
+                        Tensor carried = Objects.requireNonNull(state.carried);
+                        Tensor residual = state.residual) {
+                    sum = added(scope, residual, attentionOutput(step, carried));
+                }
+                sum = atEnd(scope, sum, block.norms().attentionOut());
+                yield new State(atStart(scope, sum, block.norms().mlpIn()), null);
             }
             case MLP_OUT -> {
+                if (experts != null) {
+                    yield state;
+                }
                 try (Scope step = scope.child()) {
-                    Tensor x = input(step, Stage.MLP_IN, state);
-                    yield new State(state.residual, mlp(step, x).moveTo(scope));
+                    Tensor x = input(step, state, block.norms().mlpIn());
+                    Tensor act = Parts.activation(step, x, (Mlp.Dense) block.mlp(), this::tensor)
+                            .moveTo(scope);
+                    if (state.carried == null) {
+                        yield new State(state.residual, act);
+                    }
+                    try (Tensor attended = state.carried;
+                            Tensor residual = state.residual) {
+                        yield new State(added(scope, residual, attended), act);
+                    }
                 }
             }
         };
@@ -122,10 +193,24 @@ public final class DecoderBlock {
 
     /** From the last stage to the block's output, [B, T, C]. */
     public Tensor finish(Scope scope, State state) {
-        Tensor sum = addTo(scope, state, architecture.mlp().output());
-        return architecture.residual() == Residual.POST_NORM
-                ? replaced(sum, norm(scope, sum, architecture.mlpNorm()))
-                : sum;
+        Tensor sum;
+        try (Scope step = scope.child()) {
+            Tensor y;
+            if (experts != null) {
+                y = experts.output(step, input(step, state, block.norms().mlpIn()));
+            } else {
+                try (Tensor carried = Objects.requireNonNull(state.carried)) {
+                    y = linear(step, carried, ((Mlp.Dense) block.mlp()).output());
+                }
+            }
+            if (block.residual() != Residual.POST_NORM) {
+                y = Parts.norm(step, y, block.norms().mlpOut(), this::tensor);
+            }
+            try (Tensor residual = state.residual) {
+                sum = added(scope, residual, y);
+            }
+        }
+        return atEnd(scope, sum, block.norms().mlpOut());
     }
 
     /** All stages in one go. */
@@ -139,74 +224,40 @@ public final class DecoderBlock {
         return finish(scope, state);
     }
 
+    /** What a part of the block reads of the residual stream. */
+    private Tensor input(Scope scope, State state, Optional<Norm> norm) {
+        return switch (block.residual()) {
+            case SEQUENTIAL, PARALLEL -> Parts.norm(scope, state.residual, norm, this::tensor);
+            case FROM_NORM, POST_NORM -> state.residual;
+        };
+    }
+
     /** The residual stream where one half of the block begins. */
-    private Tensor atStart(Scope scope, Tensor hidden, Norm norm) {
-        return architecture.residual() == Residual.PRE_NORM_FROM_NORM
-                ? replaced(hidden, norm(scope, hidden, norm))
+    private Tensor atStart(Scope scope, Tensor hidden, Optional<Norm> norm) {
+        return block.residual() == Residual.FROM_NORM
+                ? replaced(hidden, Parts.norm(scope, hidden, norm, this::tensor))
                 : hidden;
     }
 
-    /** residual + output(carried), which ends both halves of a block. */
-    private Tensor addTo(Scope scope, State state, Linear output) {
-        try (Scope step = scope.child();
-                Tensor carried = Objects.requireNonNull(state.carried);
-                Tensor residual = state.residual) {
-            Tensor y = linear(step, carried, output);
-            return scope.call("decoder", "add_to", residual, y); // [B, T, C]
-        }
+    /** The residual stream where one half of the block ends. */
+    private Tensor atEnd(Scope scope, Tensor sum, Optional<Norm> norm) {
+        return block.residual() == Residual.POST_NORM ? replaced(sum, Parts.norm(scope, sum, norm, this::tensor)) : sum;
     }
 
-    private Tensor attention(Scope scope, Tensor x) {
-        Attention attention = architecture.attention();
-        try (Scope step = scope.child()) {
-            List<Tensor> qkv = switch (attention.projection()) {
-                case SEPARATE ->
-                    attention.inputs().stream()
-                            .map(module -> linear(step, x, module))
-                            .toList();
-                case FUSED_PER_HEAD -> {
-                    Tensor fused = linear(step, x, attention.inputs().get(0)); // [B, T, H * 3 * D]
-                    yield step.callAll("decoder", "split_per_head", fused, attention.heads());
-                }
-            };
-            Tensor q = qkv.get(0); // [B, T, H * D]
-            Tensor k = qkv.get(1); // [B, T, K * D]
-            Tensor v = qkv.get(2); // [B, T, K * D]
-            int heads = attention.heads();
-            int kvHeads = attention.kvHeads();
-            double scale = attention.scale();
-            if (attention.position() instanceof Rotary) {
-                PositionTables.Rotation table = positions.rotation(Math.toIntExact(x.size(1)));
-                return scope.call(
-                        "decoder", "rotary_attention", q, k, v, table.cos(), table.sin(), heads, kvHeads, scale);
-            } else if (attention.position() instanceof Alibi) {
-                return scope.call("decoder", "alibi_attention", q, k, v, positions.slopes(), heads, scale);
-            } else if (attention.position() instanceof NoPosition) {
-                return scope.call("decoder", "attention", q, k, v, heads, kvHeads, scale);
-            }
-            throw new IllegalStateException("Unknown position " + attention.position());
-        }
+    /** What the attention gives to the residual stream. */
+    private Tensor attentionOutput(Scope scope, Tensor carried) {
+        Tensor y = linear(scope, carried, block.attention().output());
+        return block.residual() == Residual.POST_NORM
+                ? y
+                : Parts.norm(scope, y, block.norms().attentionOut(), this::tensor);
     }
 
-    private Tensor mlp(Scope scope, Tensor x) {
-        List<Linear> inputs = architecture.mlp().inputs();
-        String activation = architecture.mlp().activation().script();
-        try (Tensor first = linear(scope, x, inputs.get(0))) {
-            if (inputs.size() == 1) {
-                return scope.call("decoder", "activate", first, activation); // [B, T, ffn]
-            }
-            try (Tensor up = linear(scope, x, inputs.get(1))) {
-                return scope.call("decoder", "gated", first, up, activation); // [B, T, ffn]
-            }
-        }
+    private Tensor added(Scope scope, Tensor residual, Tensor y) {
+        return scope.call("decoder", "add_to", residual, y, block.multiplier()); // [B, T, C]
     }
 
     private Tensor linear(Scope scope, Tensor x, Linear module) {
-        return linear(scope, x, module, this::tensor);
-    }
-
-    private Tensor norm(Scope scope, Tensor x, Norm norm) {
-        return norm(scope, x, norm, this::tensor);
+        return Parts.linear(scope, x, module, this::tensor);
     }
 
     private Tensor tensor(String name) {
@@ -218,35 +269,9 @@ public final class DecoderBlock {
     }
 
     private static Tensor replaced(Tensor old, Tensor replacement) {
-        old.close();
+        if (old != replacement) {
+            old.close();
+        }
         return replacement;
-    }
-
-    /** Where a tensor of a part comes from. */
-    interface TensorLookup<E extends Exception> {
-        Tensor get(String name) throws E;
-    }
-
-    static <E extends Exception> Tensor linear(Scope scope, Tensor x, Linear module, TensorLookup<E> weights) throws E {
-        Tensor weight = weights.get(module.name() + ".weight");
-        return module.bias()
-                ? scope.call("decoder", "linear_with_bias", x, weight, weights.get(module.name() + ".bias"))
-                : scope.call("decoder", "linear", x, weight);
-    }
-
-    static <E extends Exception> Tensor norm(Scope scope, Tensor x, Norm norm, TensorLookup<E> weights) throws E {
-        String name = norm.name();
-        return switch (norm.kind()) {
-            case RMS -> scope.call("decoder", "rms_norm", x, weights.get(name + ".weight"), norm.eps());
-            case LAYER ->
-                scope.call(
-                        "decoder",
-                        "layer_norm",
-                        x,
-                        weights.get(name + ".weight"),
-                        weights.get(name + ".bias"),
-                        norm.eps());
-            case LAYER_PLAIN -> scope.call("decoder", "plain_layer_norm", x, norm.eps());
-        };
     }
 }

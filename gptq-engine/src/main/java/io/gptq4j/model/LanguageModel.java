@@ -30,7 +30,7 @@ public final class LanguageModel implements AutoCloseable {
         this.weights = weights;
         this.type = type;
         this.scope = scope;
-        this.positions = new PositionTables(scope, architecture.attention(), type);
+        this.positions = new PositionTables(scope, type);
     }
 
     /**
@@ -76,7 +76,7 @@ public final class LanguageModel implements AutoCloseable {
      * @throws IllegalArgumentException if the model has no positions for it
      */
     public void requireWindow(int length) {
-        boolean bounded = !(architecture.attention().position() instanceof Architecture.Alibi);
+        boolean bounded = architecture.boundsPositions();
         if (length < 2 || (bounded && length > architecture.maxPositions())) {
             throw new IllegalArgumentException("A window of " + length + " tokens does not fit this model: it takes 2 "
                     + (bounded ? "to " + architecture.maxPositions() : "or more"));
@@ -135,8 +135,11 @@ public final class LanguageModel implements AutoCloseable {
             try (Scope step = kept.step()) {
                 Tensor tokens = kept.get(embedding.tokens() + ".weight"); // [V, embedding size]
                 Tensor x = step.call("decoder", "embed", ids(step, windows), tokens);
+                if (embedding.scale() != 1) {
+                    x = step.call("decoder", "scaled", x, embedding.scale());
+                }
                 if (embedding.projection().isPresent()) {
-                    x = DecoderBlock.linear(step, x, embedding.projection().get(), kept::get);
+                    x = Parts.linear(step, x, embedding.projection().get(), kept::get);
                 }
                 if (embedding.positions().isPresent()) {
                     Architecture.LearnedPositions learned =
@@ -145,7 +148,7 @@ public final class LanguageModel implements AutoCloseable {
                     x = step.call("decoder", "add_positions", x, table, learned.offset());
                 }
                 if (embedding.norm().isPresent()) {
-                    x = DecoderBlock.norm(step, x, embedding.norm().get(), kept::get);
+                    x = Parts.norm(step, x, embedding.norm().get(), kept::get);
                 }
                 return x.moveTo(target);
             }
@@ -196,7 +199,13 @@ public final class LanguageModel implements AutoCloseable {
          */
         public double[] logLikelihoods(Tensor hidden, int[][] windows) throws IOException {
             try (Scope step = kept.step()) {
-                return step.call("decoder", "log_likelihoods", features(step, hidden), matrix(), ids(step, windows))
+                return step.call(
+                                "decoder",
+                                "log_likelihoods",
+                                features(step, hidden),
+                                matrix(step),
+                                cap(),
+                                ids(step, windows))
                         .toDoubles();
             }
         }
@@ -207,7 +216,13 @@ public final class LanguageModel implements AutoCloseable {
          */
         public double divergence(Tensor reference, Tensor other) throws IOException {
             try (Scope step = kept.step()) {
-                return step.call("decoder", "divergence", features(step, reference), features(step, other), matrix())
+                return step.call(
+                                "decoder",
+                                "divergence",
+                                features(step, reference),
+                                features(step, other),
+                                matrix(step),
+                                cap())
                         .toDoubles()[0];
             }
         }
@@ -216,7 +231,7 @@ public final class LanguageModel implements AutoCloseable {
         public float[] logits(Tensor hidden, int start, int end) throws IOException {
             try (Scope step = kept.step()) {
                 Tensor positions = step.call("decoder", "positions", hidden, start, end);
-                return step.call("decoder", "logits", features(step, positions), matrix())
+                return step.call("decoder", "logits", features(step, positions), matrix(step), cap())
                         .toFloats();
             }
         }
@@ -225,22 +240,27 @@ public final class LanguageModel implements AutoCloseable {
             return LanguageModel.this;
         }
 
-        /** [V, embedding size]. */
-        private Tensor matrix() throws IOException {
+        /** The matrix [V, embedding size] and the bias, [V] or [0]. */
+        private List<Tensor> matrix(Scope step) throws IOException {
             Architecture.Head head = architecture.head();
-            return kept.get((head.tied() ? architecture.embedding().tokens() : head.name()) + ".weight");
+            Tensor weight = kept.get((head.tied() ? architecture.embedding().tokens() : head.name()) + ".weight");
+            return List.of(weight, head.bias() ? kept.get(head.name() + ".bias") : step.zeros(0));
+        }
+
+        private double cap() {
+            return architecture.head().softcap();
         }
 
         private Tensor features(Scope step, Tensor hidden) throws IOException {
             Tensor x = hidden;
             if (architecture.head().norm().isPresent()) {
-                x = DecoderBlock.norm(step, x, architecture.head().norm().get(), kept::get);
+                x = Parts.norm(step, x, architecture.head().norm().get(), kept::get);
             }
             if (architecture.head().projection().isPresent()) {
-                x = DecoderBlock.linear(
-                        step, x, architecture.head().projection().get(), kept::get);
+                x = Parts.linear(step, x, architecture.head().projection().get(), kept::get);
             }
-            return x;
+            double scale = architecture.head().scale();
+            return scale == 1 ? x : step.call("decoder", "scaled", x, scale); // as if logits were multiplied
         }
 
         @Override
@@ -263,13 +283,18 @@ public final class LanguageModel implements AutoCloseable {
         try (Scope step = outputs.get(0).kept.step()) {
             List<Tensor> features = new ArrayList<>();
             List<Tensor> matrices = new ArrayList<>();
+            List<Tensor> biases = new ArrayList<>();
+            double[] caps = new double[outputs.size()];
             for (int m = 0; m < outputs.size(); m++) {
                 features.add(outputs.get(m).features(step, hidden.get(m)));
-                matrices.add(outputs.get(m).matrix());
+                List<Tensor> matrix = outputs.get(m).matrix(step);
+                matrices.add(matrix.get(0));
+                biases.add(matrix.get(1));
+                caps[m] = outputs.get(m).cap();
             }
             Tensor ids = outputs.get(0).model().ids(step, windows);
-            double[] flat =
-                    step.call("decoder", "compare", features, matrices, ids).toDoubles();
+            double[] flat = step.call("decoder", "compare", features, matrices, biases, caps, ids)
+                    .toDoubles();
             double[][][] values = new double[3][outputs.size()][];
             for (int i = 0; i < 3; i++) {
                 for (int m = 0; m < outputs.size(); m++) {

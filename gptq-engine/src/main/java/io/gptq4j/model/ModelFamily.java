@@ -3,15 +3,42 @@ package io.gptq4j.model;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import java.util.List;
+import java.util.Set;
 
 /**
  * A family of models: the values of config.json's {@code model_type} it answers to, and how to read such a config.
  *
  * @param name the family's name
  * @param modelTypes values of {@code model_type}
+ * @param variants what it covers, in words
+ * @param servers those that have a class for it which loads GPTQ weights
  * @param reader turns config.json into an architecture
  */
-public record ModelFamily(String name, List<String> modelTypes, Reader reader) {
+public record ModelFamily(String name, List<String> modelTypes, String variants, Set<Server> servers, Reader reader) {
+    /** Copies lists and sets. */
+    public ModelFamily {
+        modelTypes = List.copyOf(modelTypes);
+        servers = Set.copyOf(servers);
+    }
+
+    /** Programs that serve GPTQ weights. */
+    public enum Server {
+        TGI("text-generation-inference"),
+        VLLM("vLLM"),
+        TRANSFORMERS("transformers");
+
+        private final String title;
+
+        Server(String title) {
+            this.title = title;
+        }
+
+        /** How it is called. */
+        public String title() {
+            return title;
+        }
+    }
+
     /** Reads config.json; every key that changes the computation is obeyed or refused by name. */
     public interface Reader {
         /**

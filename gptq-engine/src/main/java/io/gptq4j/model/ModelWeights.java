@@ -12,6 +12,7 @@ import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import java.io.IOException;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,11 +32,17 @@ public final class ModelWeights {
     private final TensorSource source;
     private final Optional<ArtifactReader> artifact;
     private final Map<String, String> storedNames; // canonical -> stored
+    private final Set<String> transposed; // canonical names of weights [in, out]
 
-    private ModelWeights(TensorSource source, Optional<ArtifactReader> artifact, Map<String, String> storedNames) {
+    private ModelWeights(
+            TensorSource source,
+            Optional<ArtifactReader> artifact,
+            Map<String, String> storedNames,
+            Set<String> transposed) {
         this.source = source;
         this.artifact = artifact;
         this.storedNames = storedNames;
+        this.transposed = transposed;
     }
 
     /**
@@ -51,6 +58,7 @@ public final class ModelWeights {
         Set<String> quantized =
                 artifact.<Set<String>>map(a -> Set.copyOf(a.modules())).orElse(Set.of());
         Map<String, String> storedNames = new LinkedHashMap<>();
+        Set<String> transposed = transposed(architecture);
         for (Map.Entry<String, List<Long>> needed : architecture.tensors().entrySet()) {
             String name = needed.getKey();
             String module = name.endsWith(".weight") ? name.substring(0, name.length() - ".weight".length()) : "";
@@ -59,7 +67,8 @@ public final class ModelWeights {
                 long in = packed.get(0)
                         * 32
                         / artifact.orElseThrow().config().forModule(module).bits();
-                checkShape(checkpoint, module + QWEIGHT, List.of(packed.get(1), in), needed.getValue());
+                List<Long> shape = transposed.contains(name) ? List.of(in, packed.get(1)) : List.of(packed.get(1), in);
+                checkShape(checkpoint, module + QWEIGHT, shape, needed.getValue());
                 continue;
             }
             String stored = storedName(source, architecture, name)
@@ -73,7 +82,19 @@ public final class ModelWeights {
             checkShape(checkpoint, stored, info.shape(), needed.getValue());
             storedNames.put(name, stored);
         }
-        return new ModelWeights(source, artifact, storedNames);
+        return new ModelWeights(source, artifact, storedNames, transposed);
+    }
+
+    private static Set<String> transposed(Architecture architecture) {
+        Set<String> names = new HashSet<>();
+        for (int layer = 0; layer < architecture.layers(); layer++) {
+            for (Architecture.Linear linear : architecture.linears(layer)) {
+                if (linear.transposed()) {
+                    names.add(architecture.inBlock(layer, linear.name()) + ".weight");
+                }
+            }
+        }
+        return names;
     }
 
     private static void checkShape(Checkpoint checkpoint, String name, List<Long> found, List<Long> expected)
@@ -110,15 +131,17 @@ public final class ModelWeights {
         private final String name;
         private final @Nullable RawTensor raw;
         private final @Nullable QuantizedLinear quantized;
+        private final boolean turn;
 
-        private Stored(String name, @Nullable RawTensor raw, @Nullable QuantizedLinear quantized) {
+        private Stored(String name, @Nullable RawTensor raw, @Nullable QuantizedLinear quantized, boolean turn) {
             this.name = name;
             this.raw = raw;
             this.quantized = quantized;
+            this.turn = turn;
         }
 
         /**
-         * Converts it.
+         * Converts it; the weight of a module comes as [out, in], however it is stored.
          *
          * @throws CheckpointException if it holds a NaN or an infinity
          */
@@ -132,6 +155,11 @@ public final class ModelWeights {
                 if (bad > 0) {
                     tensor.close();
                     throw notFinite(scope, type, bad);
+                }
+            }
+            if (turn) {
+                try (tensor) {
+                    return scope.call("decoder", "transposed", tensor); // [out, in]
                 }
             }
             return tensor;
@@ -167,9 +195,9 @@ public final class ModelWeights {
         String stored = storedNames.get(name);
         if (stored == null) {
             String module = name.substring(0, name.length() - ".weight".length());
-            return new Stored(name, null, artifact.orElseThrow().read(module));
+            return new Stored(name, null, artifact.orElseThrow().read(module), false);
         }
-        return new Stored(stored, scope.read(source, source.tensor(stored)), null);
+        return new Stored(stored, scope.read(source, source.tensor(stored)), null, transposed.contains(name));
     }
 
     /**

@@ -2,13 +2,23 @@ package io.gptq4j.model;
 
 /** How rotary frequencies are changed for contexts longer than the model was first trained on. */
 public sealed interface RopeScaling {
-    /** The frequencies as used, from the plain ones; both [head_dim / 2]. */
-    float[] apply(float[] frequencies);
+    /**
+     * The frequencies as used, from the plain ones; both [channels / 2].
+     *
+     * @param theta the base of the plain ones
+     * @param length the window's tokens
+     */
+    float[] frequencies(float[] plain, double theta, int length);
+
+    /** What sines and cosines are multiplied by. */
+    default double attentionFactor() {
+        return 1;
+    }
 
     /** Unchanged. Also what "dynamic" scaling does to windows within max_position_embeddings. */
     record None() implements RopeScaling {
         @Override
-        public float[] apply(float[] frequencies) {
+        public float[] frequencies(float[] frequencies, double theta, int length) {
             return frequencies;
         }
     }
@@ -16,7 +26,7 @@ public sealed interface RopeScaling {
     /** All frequencies divided by {@code factor}. */
     record LinearFactor(double factor) implements RopeScaling {
         @Override
-        public float[] apply(float[] frequencies) {
+        public float[] frequencies(float[] frequencies, double theta, int length) {
             float[] scaled = new float[frequencies.length];
             for (int i = 0; i < scaled.length; i++) {
                 scaled[i] = (float) (frequencies[i] / factor);
@@ -32,7 +42,7 @@ public sealed interface RopeScaling {
     record Llama3(double factor, double lowFrequency, double highFrequency, double originalPositions)
             implements RopeScaling {
         @Override
-        public float[] apply(float[] frequencies) {
+        public float[] frequencies(float[] frequencies, double theta, int length) {
             float[] scaled = new float[frequencies.length];
             for (int i = 0; i < scaled.length; i++) {
                 double turns = originalPositions * frequencies[i] / (2 * Math.PI);

@@ -3,11 +3,17 @@ package io.gptq4j.rotation;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Architecture.Norm;
+import io.gptq4j.model.Attention;
+import io.gptq4j.model.Block;
+import io.gptq4j.model.Mlp;
 import io.gptq4j.rotation.Change.Fold;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** What a rotation makes of every tensor of a model, from the parts that it consists of. */
 final class Changes {
@@ -26,22 +32,10 @@ final class Changes {
      */
     static Map<String, Change> of(Architecture architecture) {
         Changes changes = new Changes(architecture.family());
-        boolean normed = switch (architecture.residual()) {
-            case PRE_NORM -> false;
-            case PRE_NORM_FROM_NORM, POST_NORM -> true;
-        };
-        if (normed) {
-            throw changes.refused("the weights of its norms stay in the residual stream");
-        }
         String tokens = architecture.embedding().tokens() + ".weight";
         changes.put(tokens, new Change.Rows(tokens, Optional.empty()));
         for (int layer = 0; layer < architecture.layers(); layer++) {
-            Fold attention = changes.fold(architecture.inBlock(layer, ""), architecture.attentionNorm());
-            Fold mlp = changes.fold(architecture.inBlock(layer, ""), architecture.mlpNorm());
-            changes.read(architecture, layer, architecture.attention().inputs(), attention);
-            changes.write(architecture, layer, architecture.attention().output());
-            changes.read(architecture, layer, architecture.mlp().inputs(), mlp);
-            changes.write(architecture, layer, architecture.mlp().output());
+            changes.block(architecture, layer);
         }
         Architecture.Head head = architecture.head();
         changes.put(
@@ -55,6 +49,60 @@ final class Changes {
             }
         }
         return changes.changes;
+    }
+
+    private void block(Architecture architecture, int layer) {
+        Block block = architecture.block(layer);
+        switch (block.residual()) {
+            case SEQUENTIAL, PARALLEL -> {}
+            case FROM_NORM, POST_NORM -> throw refused("the weights of its norms stay in the residual stream");
+        }
+        if (block.norms().attentionOut().isPresent() || block.norms().mlpOut().isPresent()) {
+            throw refused("it has norms between its modules and the residual stream");
+        }
+        String path = architecture.inBlock(layer, "");
+        Fold attention = fold(path, block.norms().attentionIn().orElseThrow());
+        Fold mlp = fold(path, block.norms().mlpIn().orElseThrow());
+        read(architecture, layer, block.attention().inputs(), attention);
+        write(architecture, layer, block.attention().output());
+        keep(architecture, layer, block.attention());
+        if (block.mlp() instanceof Mlp.Experts moe) {
+            read(architecture, layer, block.floatModules(), mlp);
+            moe.routing().bias().ifPresent(name -> keep(architecture.inBlock(layer, name)));
+            List<Mlp.Dense> parts = new ArrayList<>(moe.experts());
+            moe.shared().ifPresent(parts::add);
+            for (Mlp.Dense part : parts) {
+                read(architecture, layer, part.inputs(), mlp);
+                write(architecture, layer, part.output());
+            }
+        } else if (block.mlp() instanceof Mlp.Dense dense) {
+            read(architecture, layer, dense.inputs(), mlp);
+            write(architecture, layer, dense.output());
+        }
+    }
+
+    /** What lies within the attention, where nothing is rotated. */
+    private void keep(Architecture architecture, int layer, Attention attention) {
+        Set<String> own = new LinkedHashSet<>(architecture.blockTensors(layer).keySet());
+        for (Linear linear : architecture.linears(layer)) {
+            own.remove(architecture.inBlock(layer, linear.name()) + ".weight");
+            own.remove(architecture.inBlock(layer, linear.name()) + ".bias");
+        }
+        if (attention instanceof Attention.MultiHead multi && multi.norms().isPresent()) {
+            String query =
+                    architecture.inBlock(layer, multi.norms().get().query().name() + ".");
+            String key = architecture.inBlock(layer, multi.norms().get().key().name() + ".");
+            own.stream()
+                    .filter(name -> name.startsWith(query) || name.startsWith(key))
+                    .forEach(this::keep);
+        } else if (attention instanceof Attention.Latent latent) {
+            throw refused("it has latent attention, whose modules between two others are not known to allow it ("
+                    + latent.keyValue().name() + ")");
+        }
+    }
+
+    private void keep(String name) {
+        put(name, new Change.None(name));
     }
 
     private void read(Architecture architecture, int layer, List<Linear> modules, Fold norm) {
@@ -79,7 +127,8 @@ final class Changes {
     private Fold fold(String prefix, Norm norm) {
         double offset = switch (norm.kind()) {
             case RMS -> 0;
-            case LAYER, LAYER_PLAIN ->
+            case RMS_PLUS_ONE -> 1;
+            case LAYER, LAYER_UNBIASED, LAYER_PLAIN ->
                 throw refused("its LayerNorm subtracts the mean of the channels, which after a rotation are others");
         };
         String weight = prefix + norm.name() + ".weight";

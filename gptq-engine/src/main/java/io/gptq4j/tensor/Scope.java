@@ -180,6 +180,8 @@ public final class Scope implements AutoCloseable {
             return IValue.from(text);
         } else if (argument instanceof long[] numbers) {
             return IValue.listFrom(numbers);
+        } else if (argument instanceof double[] numbers) {
+            return IValue.listFrom(numbers);
         } else if (argument instanceof List<?> tensors) {
             return IValue.listFrom(
                     tensors.stream().map(t -> ((Tensor) t).array()).toArray(PtNDArray[]::new));

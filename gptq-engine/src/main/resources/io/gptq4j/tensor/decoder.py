@@ -38,9 +38,16 @@ class Decoder(Module):
     T = torch.size(x, 1)
     return torch.add(x, weight[offset:offset + T])
 
-  # x + y in the place of x.
-  def add_to(self: __torch__.Decoder, x: Tensor, y: Tensor) -> Tensor:
-    return torch.add_(x, y)
+  # x + factor * y in the place of x.
+  def add_to(self: __torch__.Decoder, x: Tensor, y: Tensor, factor: float) -> Tensor:
+    return torch.add_(x, y, alpha=factor)
+
+  # x times a factor that is rounded to the type of x.
+  def scaled(self: __torch__.Decoder, x: Tensor, factor: float) -> Tensor:
+    return torch.mul(x, torch.type_as(torch.full([], factor, dtype=6, device=x.device), x))
+
+  def transposed(self: __torch__.Decoder, x: Tensor) -> Tensor:
+    return torch.contiguous(torch.t(x))
 
   def linear(self: __torch__.Decoder, x: Tensor, weight: Tensor) -> Tensor:
     return torch.linear(x, weight)
@@ -50,6 +57,10 @@ class Decoder(Module):
 
   def layer_norm(self: __torch__.Decoder, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     return torch.layer_norm(x, [torch.size(x, -1)], weight, bias, eps)
+
+  def unbiased_layer_norm(self: __torch__.Decoder, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    y = torch.layer_norm(x.to(6), [torch.size(x, -1)], None, None, eps)
+    return torch.type_as(torch.mul_(y, weight.to(6)), x)
 
   # Without learned parameters.
   def plain_layer_norm(self: __torch__.Decoder, x: Tensor, eps: float) -> Tensor:
@@ -61,6 +72,12 @@ class Decoder(Module):
     y = torch.mul(y, torch.rsqrt(torch.add(torch.mean(torch.square(y), [-1], True), eps)))
     return torch.mul_(torch.type_as(y, x), weight)
 
+  # Weights are stored less one; the product is taken in float32, too.
+  def rms_norm_plus_one(self: __torch__.Decoder, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    y = x.to(6)
+    y = torch.mul(y, torch.rsqrt(torch.add(torch.mean(torch.square(y), [-1], True), eps)))
+    return torch.type_as(torch.mul_(y, torch.add(weight.to(6), 1.)), x)
+
   # In the place of x: the widest tensors of a block are these, and fresh memory for another costs more than the function.
   def activate(self: __torch__.Decoder, x: Tensor, kind: str) -> Tensor:
     if kind == "silu":
@@ -71,85 +88,225 @@ class Decoder(Module):
       return torch.gelu_(x, approximate="tanh")
     if kind == "relu":
       return torch.relu_(x)
+    if kind == "relu_squared":
+      return torch.square_(torch.relu_(x))
+    if kind == "quick_gelu":
+      return torch.mul_(x, torch.sigmoid(torch.mul(x, 1.702)))
     ops.prim.RaiseException("unknown activation")
     return x
 
   def gated(self: __torch__.Decoder, gate: Tensor, up: Tensor, kind: str) -> Tensor:
     return torch.mul_(self.activate(gate, kind), up)
 
-  # Inverse frequencies 1 / theta^(2i / D), [D / 2], as float32 arithmetic gives them in the models' own code.
-  def inverse_frequencies(self: __torch__.Decoder, like: Tensor, theta: float, D: int) -> Tensor:
-    exponents = torch.div(torch.arange(0, D, 2, dtype=4, device=like.device).to(6), D)
+  # The halves of x [..., 2 * n] as gate and up.
+  def gated_halves(self: __torch__.Decoder, x: Tensor, kind: str) -> Tensor:
+    n = torch.size(x, -1) // 2
+    return torch.mul(self.activate(torch.contiguous(torch.slice(x, -1, 0, n)), kind), torch.slice(x, -1, n, 2 * n))
+
+  # Inverse frequencies 1 / theta^(2i / R), [R / 2], as float32 arithmetic gives them in the models' own code.
+  def inverse_frequencies(self: __torch__.Decoder, like: Tensor, theta: float, R: int) -> Tensor:
+    exponents = torch.div(torch.arange(0, R, 2, dtype=4, device=like.device).to(6), R)
     return torch.reciprocal(torch.pow(theta, exponents))
 
-  # The rotary tables cos and sin, [T, D], of positions 0 .. T - 1, times the attention factor of the scaling.
-  def rotary_tables(self: __torch__.Decoder, frequencies: Tensor, T: int, factor: float, dtype: int) -> Tuple[Tensor, Tensor]:
+  # The rotary tables cos and sin, [T, R], of positions 0 .. T - 1, times the attention factor of the scaling. Each frequency
+  # stands twice, side by side if channels are interleaved.
+  def rotary_tables(self: __torch__.Decoder, frequencies: Tensor, T: int, factor: float, interleaved: bool, dtype: int) -> Tuple[Tensor, Tensor]:
     positions = torch.arange(0, T, 1, dtype=4, device=frequencies.device).to(6)
     half = torch.mul(torch.unsqueeze(positions, 1), torch.unsqueeze(frequencies, 0))
-    angles = torch.cat([half, half], -1)
+    if interleaved:
+      angles = torch.repeat_interleave(half, 2, 1)
+    else:
+      angles = torch.cat([half, half], -1)
     return (torch.mul(torch.cos(angles), factor).to(dtype), torch.mul(torch.sin(angles), factor).to(dtype))
 
-  # Rotates the two halves of each head against each other; x [B, H, T, D].
-  def rotated(self: __torch__.Decoder, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+  # The first R channels of each head rotated in pairs: i and i + R / 2, or 2i and 2i + 1; x [B, H, T, D], cos and sin [T, R].
+  def rotated(self: __torch__.Decoder, x: Tensor, cos: Tensor, sin: Tensor, interleaved: bool) -> Tensor:
     D = torch.size(x, -1)
-    first = torch.slice(x, -1, 0, D // 2)
-    second = torch.slice(x, -1, D // 2, D)
-    return torch.add(torch.mul(x, cos), torch.mul(torch.cat([torch.neg(second), first], -1), sin))
+    R = torch.size(cos, -1)
+    y = x
+    if R < D:
+      y = torch.slice(x, -1, 0, R)
+    if interleaved:
+      first = torch.slice(y, -1, 0, R, 2)
+      second = torch.slice(y, -1, 1, R, 2)
+      other = torch.flatten(torch.stack([torch.neg(second), first], -1), -2, -1)
+    else:
+      first = torch.slice(y, -1, 0, R // 2)
+      second = torch.slice(y, -1, R // 2, R)
+      other = torch.cat([torch.neg(second), first], -1)
+    y = torch.add(torch.mul(y, cos), torch.mul(other, sin))
+    if R < D:
+      y = torch.cat([y, torch.slice(x, -1, R, D)], -1)
+    return y
 
   # [B, T, H * D] -> [B, H, T, D]
   def heads(self: __torch__.Decoder, x: Tensor, H: int) -> Tensor:
     return torch.transpose(torch.reshape(x, [torch.size(x, 0), torch.size(x, 1), H, -1]), 1, 2)
 
-  # The fused projection of BLOOM, [B, T, H * 3 * D] with q, k and v side by side in each head, taken apart.
-  def split_per_head(self: __torch__.Decoder, x: Tensor, H: int) -> Tuple[Tensor, Tensor, Tensor]:
+  def rotary_heads(self: __torch__.Decoder, x: Tensor, H: int, cos: Tensor, sin: Tensor, interleaved: bool) -> Tensor:
+    T = torch.size(x, 1)
+    return self.rotated(self.heads(x, H), cos[0:T], sin[0:T], interleaved)
+
+  # One part of a fused projection [B, T, G * n * D]: of the n heads of each of G groups, those from `start` to `end`.
+  def fused_part(self: __torch__.Decoder, x: Tensor, G: int, n: int, start: int, end: int) -> Tensor:
     B = torch.size(x, 0)
     T = torch.size(x, 1)
-    y = torch.reshape(x, [B, T, H, 3, -1])
-    q = torch.reshape(torch.select(y, 3, 0), [B, T, -1])
-    k = torch.reshape(torch.select(y, 3, 1), [B, T, -1])
-    v = torch.reshape(torch.select(y, 3, 2), [B, T, -1])
-    return (q, k, v)
+    y = torch.reshape(x, [B, T, G, n, -1])
+    return torch.reshape(torch.slice(y, 3, start, end), [B, T, -1])
 
-  # Causal attention of q [B, T, H * D] over k and v [B, T, K * D]; K divides H. Returns [B, T, H * D].
-  def attention(self: __torch__.Decoder, q: Tensor, k: Tensor, v: Tensor, H: int, K: int, scale: float) -> Tensor:
-    return self.attend(self.heads(q, H), self.heads(k, K), self.heads(v, K), scale)
+  # In the place of x.
+  def clipped(self: __torch__.Decoder, x: Tensor, bound: float) -> Tensor:
+    return torch.clamp_(x, -bound, bound)
 
-  def rotary_attention(self: __torch__.Decoder, q: Tensor, k: Tensor, v: Tensor, cos: Tensor, sin: Tensor, H: int, K: int, scale: float) -> Tensor:
-    T = torch.size(q, 1)
-    c = cos[0:T]
-    s = sin[0:T]
-    return self.attend(self.rotated(self.heads(q, H), c, s), self.rotated(self.heads(k, K), c, s), self.heads(v, K), scale)
+  # [B, T, H * D] -> [B, T, H, D], and back.
+  def split_heads(self: __torch__.Decoder, x: Tensor, H: int) -> Tensor:
+    return torch.reshape(x, [torch.size(x, 0), torch.size(x, 1), H, -1])
 
+  def joined_heads(self: __torch__.Decoder, x: Tensor) -> Tensor:
+    return torch.flatten(x, 2)
+
+  def stacked(self: __torch__.Decoder, parts: List[Tensor]) -> Tensor:
+    return torch.stack(parts)
+
+  # Which keys a query sees that looks `window` positions back, itself among them; bool [T, T], true where it does.
+  def window_mask(self: __torch__.Decoder, like: Tensor, T: int, window: int) -> Tensor:
+    p = torch.arange(0, T, 1, dtype=4, device=like.device)
+    back = torch.sub(torch.unsqueeze(p, 1), torch.unsqueeze(p, 0))
+    return torch.logical_and(torch.ge(back, 0), torch.lt(back, window))
+
+  # Causal attention of q [B, H, T, D] over k [B, K, T, D] and v [B, K, T, E]; K divides H. Returns [B, T, H * E].
   def attend(self: __torch__.Decoder, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    y = torch.scaled_dot_product_attention(q, self.repeated(k, q), self.repeated(v, q), None, 0., True, scale=scale)
+    return torch.flatten(torch.transpose(y, 1, 2), 2)
+
+  # k with each of its heads as often as heads of q share it.
+  def repeated(self: __torch__.Decoder, k: Tensor, q: Tensor) -> Tensor:
     repeats = torch.size(q, 1) // torch.size(k, 1)
     if repeats > 1:
       k = torch.repeat_interleave(k, repeats, 1)
-      v = torch.repeat_interleave(v, repeats, 1)
-    y = torch.scaled_dot_product_attention(q, k, v, None, 0., True, scale=scale)
+    return k
+
+  # The same over the keys that a mask [T, T] of bool lets through.
+  def attend_masked(self: __torch__.Decoder, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+    y = torch.scaled_dot_product_attention(q, self.repeated(k, q), self.repeated(v, q), mask, 0., False, scale=scale)
     return torch.flatten(torch.transpose(y, 1, 2), 2)
 
-  # Causal attention with linear biases (ALiBi): slope[h] * key position is added to each score. A few heads at a time,
-  # since the biases of all would take H * T * T numbers.
-  def alibi_attention(self: __torch__.Decoder, q: Tensor, k: Tensor, v: Tensor, slopes: Tensor, H: int, scale: float) -> Tensor:
-    T = torch.size(q, 1)
-    positions = torch.arange(0, T, 1, dtype=4, device=q.device).to(6)
-    future = torch.gt(torch.unsqueeze(positions, 0), torch.unsqueeze(positions, 1))              # [T, T]
-    q4 = self.heads(q, H)
-    k4 = self.heads(k, H)
-    v4 = self.heads(v, H)
+  # The same with scores bounded, c * tanh(score / c). A few heads at a time, since all scores would take H * T * T numbers.
+  def attend_capped(self: __torch__.Decoder, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float, cap: float) -> Tensor:
+    T = torch.size(q, 2)
+    H = torch.size(q, 1)
+    k4 = self.repeated(k, q)
+    v4 = self.repeated(v, q)
+    hidden = torch.logical_not(mask)
     results = annotate(List[Tensor], [])
     chunk = max(1, 16777216 // (T * T))
     for start in range(0, H, chunk):
       end = min(start + chunk, H)
-      bias = torch.mul(torch.reshape(slopes[start:end], [-1, 1, 1]), positions)                  # [chunk, 1, T]
+      scores = torch.mul(torch.matmul(q[:, start:end], torch.transpose(k4[:, start:end], 2, 3)), scale)
+      scores = torch.mul(torch.tanh(torch.div(scores, cap)), cap).to(6)
+      shares = torch.type_as(torch.softmax(torch.masked_fill(scores, hidden, -3.4028234663852886e+38), -1), q)
+      _0 = torch.append(results, torch.matmul(shares, v4[:, start:end]))
+    return torch.flatten(torch.transpose(torch.cat(results, 1), 1, 2), 2)
+
+  # Causal attention with linear biases (ALiBi): slope[h] * key position is added to each score; q, k, v [B, H or K, T, D]. A
+  # few heads at a time, since the biases of all would take H * T * T numbers. `rounding` is the type in which the models' own
+  # code computes the biases.
+  def attend_alibi(self: __torch__.Decoder, q: Tensor, k: Tensor, v: Tensor, slopes: Tensor, scale: float, factor: float, rounding: int) -> Tensor:
+    T = torch.size(q, 2)
+    H = torch.size(q, 1)
+    positions = torch.arange(0, T, 1, dtype=4, device=q.device).to(6)
+    future = torch.gt(torch.unsqueeze(positions, 0), torch.unsqueeze(positions, 1))              # [T, T]
+    k4 = self.repeated(k, q)
+    v4 = self.repeated(v, q)
+    results = annotate(List[Tensor], [])
+    chunk = max(1, 16777216 // (T * T))
+    for start in range(0, H, chunk):
+      end = min(start + chunk, H)
+      bias = torch.mul(torch.reshape(slopes[start:end], [-1, 1, 1]).to(rounding), positions.to(rounding)).to(6)
+      bias = torch.mul(bias, factor)                                                             # [chunk, 1, T]
       mask = torch.type_as(torch.masked_fill(torch.expand(bias, [-1, T, T]), future, -3.4028234663852886e+38), q)
-      y = torch.scaled_dot_product_attention(q4[:, start:end], k4[:, start:end], v4[:, start:end], torch.unsqueeze(mask, 0), 0., False, scale=scale)
+      y = torch.scaled_dot_product_attention(q[:, start:end], k4[:, start:end], v4[:, start:end], torch.unsqueeze(mask, 0), 0., False, scale=scale)
       _0 = torch.append(results, y)
     return torch.flatten(torch.transpose(torch.cat(results, 1), 1, 2), 2)
 
+  # What a norm makes of the first n channels of x, from which keys and values follow.
+  def first_channels(self: __torch__.Decoder, x: Tensor, n: int) -> Tensor:
+    return torch.contiguous(torch.slice(x, -1, 0, n))
+
+  # Multi-head latent attention: q [B, T, H * (p + r)]; kv [B, T, H * (p + e)], of each head p channels of the key and the value;
+  # latent [B, T, n + r], whose last r channels are those of all heads' keys that are rotated. Returns [B, T, H * e].
+  def attend_latent(self: __torch__.Decoder, q: Tensor, kv: Tensor, latent: Tensor, cos: Tensor, sin: Tensor, interleaved: bool, H: int, p: int, scale: float) -> Tensor:
+    T = torch.size(q, 1)
+    r = torch.size(cos, -1)
+    c = cos[0:T]
+    s = sin[0:T]
+    q4 = self.heads(q, H)
+    kv4 = self.heads(kv, H)
+    n = torch.size(latent, -1)
+    shared = self.rotated(self.heads(torch.slice(latent, -1, n - r, n), 1), c, s, interleaved)   # [B, 1, T, r]
+    k4 = torch.cat([torch.slice(kv4, -1, 0, p), torch.expand(shared, [-1, H, -1, -1])], -1)
+    turned = self.rotated(torch.slice(q4, -1, p, p + r), c, s, interleaved)
+    q4 = torch.cat([torch.slice(q4, -1, 0, p), turned], -1)
+    return self.attend(q4, k4, torch.slice(kv4, -1, p, torch.size(kv4, -1)), scale)
+
+  # The experts that a router chooses for each of N tokens x [N, C], and their weights, both [N, k], the latter float32. Scores
+  # are softmax or sigmoid of W x; `correction` [E or 0] counts for the choice only. Of `groups` groups of experts only
+  # the best `open` take part, by their best score, or the sum of their two best.
+  def route(self: __torch__.Decoder, x: Tensor, weight: List[Tensor], sigmoid: bool, k: int, normalized: bool, factor: float, correction: Tensor, groups: int, open: int, two: bool) -> Tuple[Tensor, Tensor]:
+    logits = torch.linear(x.to(6), weight[0].to(6))                                              # [N, E]
+    if torch.len(weight) > 1:
+      logits = torch.add(logits, weight[1].to(6))
+    if sigmoid:
+      scores = torch.sigmoid(logits)
+    else:
+      scores = torch.softmax(logits, -1)
+    choice = scores
+    if torch.numel(correction) > 0:
+      choice = torch.add(scores, correction.to(6))
+    if groups > 1:
+      N = torch.size(x, 0)
+      grouped = torch.reshape(choice, [N, groups, -1])
+      if two:
+        best = torch.sum((torch.topk(grouped, 2, -1))[0], [-1])
+      else:
+        best = torch.amax(grouped, [-1])                                                         # [N, groups]
+      which = (torch.topk(best, open, -1))[1]
+      closed = torch.ones([N, groups], dtype=11, device=x.device)
+      closed = torch.scatter(closed, 1, which, False)
+      choice = torch.reshape(torch.masked_fill(grouped, torch.unsqueeze(closed, 2), 0.), [N, -1])
+    chosen = (torch.topk(choice, k, -1))[1]
+    weights = torch.gather(scores, 1, chosen)
+    if normalized:
+      weights = torch.div(weights, torch.add(torch.sum(weights, [-1], True), 9.9999999999999995e-21))
+    return (torch.mul(weights, factor), chosen)
+
+  # The tokens [n] that are routed to an expert, ascending, and its weights [n] for them.
+  def routed_to(self: __torch__.Decoder, weights: Tensor, chosen: Tensor, expert: int) -> Tuple[Tensor, Tensor]:
+    hits = torch.nonzero(torch.eq(chosen, expert))                                               # [n, 2]
+    tokens = torch.select(hits, 1, 0)
+    return (tokens, torch.select(torch.gather(weights[tokens], 1, torch.unsqueeze(torch.select(hits, 1, 1), 1)), 1, 0))
+
+  # All tokens of x [B, T, C], one after the other.
+  def tokens(self: __torch__.Decoder, x: Tensor) -> Tensor:
+    return torch.flatten(x, 0, -2)
+
+  def lines(self: __torch__.Decoder, x: Tensor, which: Tensor) -> Tensor:
+    return torch.index_select(x, 0, which)
+
+  def zeros_like(self: __torch__.Decoder, x: Tensor) -> Tensor:
+    return torch.zeros_like(x)
+
+  # Some lines of y, those of `which`, plus x times the weights [n]; in the place of y.
+  def add_lines(self: __torch__.Decoder, y: Tensor, which: Tensor, x: Tensor, weights: Tensor) -> Tensor:
+    return torch.index_add_(y, 0, which, torch.mul(x, torch.type_as(torch.unsqueeze(weights, 1), x)))
+
+  # x plus sigmoid(gate) times y, in the place of x; gate [..., 1].
+  def add_gated(self: __torch__.Decoder, x: Tensor, y: Tensor, gate: Tensor) -> Tensor:
+    return torch.add_(x, torch.mul(torch.sigmoid(gate), y))
+
   # Log-probabilities, float64 [B * (T - 1)], of tokens 2 .. T given what stands before each; a stretch of positions at
   # a time, since the logits of a whole window can exceed a gigabyte.
-  def log_likelihoods(self: __torch__.Decoder, x: Tensor, head: Tensor, ids: Tensor) -> Tensor:
+  def log_likelihoods(self: __torch__.Decoder, x: Tensor, head: List[Tensor], cap: float, ids: Tensor) -> Tensor:
     T = torch.size(ids, 1)
     hidden = torch.flatten(x[:, 0:T - 1], 0, 1)
     targets = torch.flatten(ids[:, 1:T], 0, 1)
@@ -157,7 +314,7 @@ class Decoder(Module):
     n = torch.size(hidden, 0)
     for start in range(0, n, 256):
       end = min(start + 256, n)
-      logits = torch.linear(hidden[start:end], head).to(6)
+      logits = self.head_logits(hidden[start:end], head[0], head[1], cap)
       target = torch.unsqueeze(targets[start:end], 1)
       chosen = torch.squeeze(torch.gather(logits, 1, target), 1)
       _0 = torch.append(results, torch.sub(chosen, torch.logsumexp(logits, [1])).to(7))
@@ -166,7 +323,7 @@ class Decoder(Module):
   # How M models predict tokens 2 .. T, float64 [3, M, B * (T - 1)]: log-probabilities; the KL divergence from the first model to
   # each; 1. where both have the same most likely token. A stretch of positions at a time, so that the logits of all models
   # stay small, yet enough of them that the products are efficient.
-  def compare(self: __torch__.Decoder, xs: List[Tensor], heads: List[Tensor], ids: Tensor) -> Tensor:
+  def compare(self: __torch__.Decoder, xs: List[Tensor], heads: List[Tensor], biases: List[Tensor], caps: List[float], ids: Tensor) -> Tensor:
     T = torch.size(ids, 1)
     M = torch.len(xs)
     targets = torch.flatten(ids[:, 1:T], 0, 1)
@@ -179,14 +336,14 @@ class Decoder(Module):
     for start in range(0, n, stretch):
       end = min(start + stretch, n)
       target = torch.unsqueeze(targets[start:end], 1)
-      first = torch.log_softmax(torch.linear(hidden[0][start:end], heads[0]).to(6), 1)
+      first = torch.log_softmax(self.head_logits(hidden[0][start:end], heads[0], biases[0], caps[0]), 1)
       best = torch.argmax(first, 1)
       rows = annotate(List[Tensor], [])
       for m in range(M):
         if m == 0:
           other = first
         else:
-          other = torch.log_softmax(torch.linear(hidden[m][start:end], heads[m]).to(6), 1)
+          other = torch.log_softmax(self.head_logits(hidden[m][start:end], heads[m], biases[m], caps[m]), 1)
         likelihood = torch.squeeze(torch.gather(other, 1, target), 1).to(7)
         divergence = self.kl_divergence(first, other)
         agreement = torch.eq(torch.argmax(other, 1), best).to(7)
@@ -195,15 +352,15 @@ class Decoder(Module):
     return torch.cat(results, 2)
 
   # KL divergence of the predictions from y from those from x, both [B, T, C], summed over all positions; float64 [1].
-  def divergence(self: __torch__.Decoder, x: Tensor, y: Tensor, head: Tensor) -> Tensor:
+  def divergence(self: __torch__.Decoder, x: Tensor, y: Tensor, head: List[Tensor], cap: float) -> Tensor:
     xs = torch.flatten(x, 0, 1)
     ys = torch.flatten(y, 0, 1)
     total = torch.zeros([1], dtype=7, device=x.device)
     n = torch.size(xs, 0)
     for start in range(0, n, 256):
       end = min(start + 256, n)
-      p = torch.log_softmax(torch.linear(xs[start:end], head).to(6), 1)
-      q = torch.log_softmax(torch.linear(ys[start:end], head).to(6), 1)
+      p = torch.log_softmax(self.head_logits(xs[start:end], head[0], head[1], cap), 1)
+      q = torch.log_softmax(self.head_logits(ys[start:end], head[0], head[1], cap), 1)
       _0 = torch.add_(total, torch.sum(self.kl_divergence(p, q)))
     return total
 
@@ -216,5 +373,15 @@ class Decoder(Module):
     return torch.contiguous(x[:, start:end])
 
   # Logits in float32, [T, V], of the only window in x.
-  def logits(self: __torch__.Decoder, x: Tensor, head: Tensor) -> Tensor:
-    return torch.contiguous(torch.linear(torch.select(x, 0, 0), head).to(6))
+  def logits(self: __torch__.Decoder, x: Tensor, head: List[Tensor], cap: float) -> Tensor:
+    return torch.contiguous(self.head_logits(torch.select(x, 0, 0), head[0], head[1], cap))
+
+  # Logits in float32, [n, V], of x [n, C]; bias [V] or [0]; with cap > 0 bounded, cap * tanh(logit / cap).
+  def head_logits(self: __torch__.Decoder, x: Tensor, weight: Tensor, bias: Tensor, cap: float) -> Tensor:
+    if torch.numel(bias) > 0:
+      y = torch.linear(x, weight, bias).to(6)
+    else:
+      y = torch.linear(x, weight).to(6)
+    if cap > 0.:
+      y = torch.mul_(torch.tanh_(torch.div_(y, cap)), cap)
+    return y

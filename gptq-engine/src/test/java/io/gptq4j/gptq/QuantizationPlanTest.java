@@ -39,8 +39,10 @@ class QuantizationPlanTest {
     @Test
     void takesEveryModuleByTheInputItReads() throws Exception {
         QuantizationPlan plan = QuantizationPlan.of(llama(256, 704), grouped(64));
-        assertThat(plan.groups()).extracting(group -> group.stage()).containsExactly(Stage.values());
-        assertThat(plan.groups())
+        assertThat(plan.groups(0))
+                .extracting(group -> group.stage())
+                .containsExactly(Stage.ATTENTION_IN, Stage.ATTENTION_OUT, Stage.MLP_IN, Stage.MLP_OUT);
+        assertThat(plan.groups(0))
                 .extracting(group -> group.modules().stream().map(Linear::name).toList())
                 .containsExactly(
                         List.of("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
@@ -91,8 +93,9 @@ class QuantizationPlanTest {
         assertThat(plan.skipped())
                 .extracting(Linear::name)
                 .containsExactly("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj");
-        assertThat(plan.groups().get(2).modules()).isEmpty();
-        assertThat(plan.groups().get(3).modules()).isEmpty();
+        assertThat(plan.groups(0))
+                .extracting(group -> group.stage())
+                .containsExactly(Stage.ATTENTION_IN, Stage.ATTENTION_OUT);
         assertThat(plan.warnings())
                 .singleElement()
                 .satisfies(warning -> assertThat(warning)
@@ -135,8 +138,8 @@ class QuantizationPlanTest {
         assertThat(second.dampPercent()).isEqualTo(0.05);
         assertThat(second.mse()).isEqualTo(2.4);
         assertThat(plan.options("model.layers.1.mlp.up_proj")).isEqualTo(grouped(64));
-        assertThat(plan.groups(0).get(1).modules()).isEmpty();
-        assertThat(plan.groups(1).get(3).modules()).hasSize(1);
+        assertThat(plan.groups(0, Stage.ATTENTION_OUT)).isEmpty();
+        assertThat(plan.groups(1, Stage.MLP_OUT)).hasSize(1);
         assertThat(plan.size().modules()).isEqualTo(12);
     }
 
@@ -212,10 +215,10 @@ class QuantizationPlanTest {
         QuantizationPlan plan = ruled(".*1\\.self_attn.v_proj=bits:8", "-:.*up_proj");
         assertThat(plan.servedByVllm()).isFalse();
         assertThat(plan.warnings()).hasSize(3);
-        assertThat(plan.warnings().get(1))
+        assertThat(plan.warnings().get(1)).startsWith("model.layers.0.mlp.gate_proj");
+        assertThat(plan.warnings().get(2))
                 .startsWith("model.layers.1.self_attn.q_proj, model.layers.1.self_attn.k_proj,")
                 .contains("vLLM computes them as one module and refuses that");
-        assertThat(plan.warnings().get(2)).startsWith("model.layers.0.mlp.gate_proj");
     }
 
     @Test

@@ -75,7 +75,7 @@ class SensitivityTest {
                 LanguageModel language = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
             QuantizationPlan plan =
                     QuantizationPlan.of(language.architecture(), TinyModels.options(2, 32, true, true, true, 128));
-            int first = plan.groups().get(0).modules().size();
+            int first = plan.groups(0).get(0).modules().size();
             TinyCheckpoint replaced = new TinyCheckpoint(tiny.config(), tiny.architecture(), new HashMap<>());
             replaced.tensors().putAll(tiny.tensors());
             int[] count = {0};

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.format.ModuleRule;
 import io.gptq4j.model.Architecture.Linear;
+import io.gptq4j.model.Stage;
 import io.gptq4j.model.families.ModelFamilies;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -153,7 +154,7 @@ class TargetWidthsTest {
         assertThat(chosen.options("model.layers.1.mlp.up_proj").groupSize()).isEqualTo(96);
         assertThat(chosen.options("model.layers.1.mlp.up_proj").sym()).isFalse();
         assertThat(chosen.options("model.layers.1.mlp.gate_proj").groupSize()).isEqualTo(32);
-        assertThat(chosen.groups(0).get(1).modules()).isEmpty();
+        assertThat(chosen.groups(0, Stage.ATTENTION_OUT)).isEmpty();
         assertThat(chosen.size().bitsPerWeight()).isLessThanOrEqualTo(4.5);
         assertThatThrownBy(() -> new TargetWidths(plan(".*=bits:4"), 4)).hasMessageContaining("can choose none");
     }

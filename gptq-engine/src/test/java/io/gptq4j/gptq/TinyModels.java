@@ -34,6 +34,14 @@ public final class TinyModels {
             config.put(family.equals("opt") ? "ffn_dim" : "intermediate_size", 192);
             config.put("max_position_embeddings", 64);
         }
+        if (family.equals("mixtral") || family.equals("qwen2_moe")) {
+            config.put(family.equals("mixtral") ? "num_local_experts" : "num_experts", 4);
+            config.put("num_experts_per_tok", 2);
+        }
+        if (family.equals("qwen2_moe")) {
+            config.put("moe_intermediate_size", 64);
+            config.put("shared_expert_intermediate_size", 96);
+        }
         for (int i = 0; i < changes.length; i += 2) {
             config.put((String) changes[i], changes[i + 1]);
         }

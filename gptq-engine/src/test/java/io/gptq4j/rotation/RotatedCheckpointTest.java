@@ -10,6 +10,7 @@ import io.gptq4j.eval.Evaluator;
 import io.gptq4j.format.Half;
 import io.gptq4j.gptq.TinyModels;
 import io.gptq4j.model.Architecture;
+import io.gptq4j.model.Block;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.TinyCheckpoint;
 import io.gptq4j.safetensors.DType;
@@ -25,7 +26,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -242,43 +242,32 @@ class RotatedCheckpointTest {
     @Test
     void refusesPartsThatItDoesNotKnow() throws Exception {
         Architecture llama = TinyCheckpoint.of(llama(), 10).architecture();
-        Architecture.Embedding embedding = llama.embedding();
         Architecture other = with(
                 llama,
-                new Architecture.Embedding(
-                        embedding.tokens(),
-                        embedding.size(),
-                        Optional.empty(),
-                        Optional.of(new Architecture.LearnedPositions("model.embed_positions", 64, 0)),
-                        Optional.empty()),
-                llama.residual());
+                llama.embedding().withPositions(new Architecture.LearnedPositions("model.embed_positions", 64, 0)),
+                llama.blocks());
         assertThatThrownBy(() -> Changes.of(other))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("model.embed_positions.weight");
-        for (Architecture.Residual residual :
-                List.of(Architecture.Residual.POST_NORM, Architecture.Residual.PRE_NORM_FROM_NORM)) {
-            assertThatThrownBy(() -> Changes.of(with(llama, embedding, residual)))
+        Block block = llama.block(0);
+        for (Block.Residual residual : List.of(Block.Residual.POST_NORM, Block.Residual.FROM_NORM)) {
+            Block wired = new Block(block.attention(), block.mlp(), block.norms(), residual);
+            assertThatThrownBy(() -> Changes.of(with(llama, llama.embedding(), List.of(wired, wired))))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("the weights of its norms stay in the residual stream");
         }
     }
 
-    private static Architecture with(
-            Architecture from, Architecture.Embedding embedding, Architecture.Residual residual) {
+    private static Architecture with(Architecture from, Architecture.Embedding embedding, List<Block> blocks) {
         return new Architecture(
                 from.family(),
                 from.hiddenSize(),
                 from.vocabSize(),
                 from.maxPositions(),
-                from.layers(),
                 from.basePrefix(),
-                from.blocks(),
+                from.path(),
                 embedding,
-                from.attention(),
-                from.mlp(),
-                from.attentionNorm(),
-                from.mlpNorm(),
-                residual,
+                blocks,
                 from.head());
     }
 

@@ -140,7 +140,8 @@ class LadderIT {
 
     @Test
     void anOverflowIsLocatedAndToldWhatMayHelp() throws Exception {
-        Arrays.fill(tiny.weight("model.layers.1.mlp.up_proj.weight").values(), 6e4f); // finite, but not what it computes
+        Arrays.fill(
+                tiny.weight("model.layers.1.mlp.up_proj.weight").values(), 6e4f); // finite, but not what it computes
         model = tiny.write(directory.resolve("overflow"));
         Path out = directory.resolve("out");
         Cli.Result result = run(new Cli(), out, "--samples", "8", "--seqlen", "128", "--dtype", "float16", "--quiet");

@@ -3,7 +3,10 @@ package io.gptq4j.model.families;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.model.Architecture;
+import io.gptq4j.model.Block;
+import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModelFamily;
+import io.gptq4j.model.ModuleGroup;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -11,7 +14,13 @@ import java.util.TreeMap;
 /** The register of model families. */
 public final class ModelFamilies {
     /** Every family there is. */
-    public static final List<ModelFamily> ALL = List.of(LlamaFamily.FAMILY, OptFamily.FAMILY, BloomFamily.FAMILY);
+    public static final List<ModelFamily> ALL = List.of(
+            LlamaFamily.FAMILY,
+            MixtralFamily.FAMILY,
+            Qwen2MoeFamily.FAMILY,
+            Qwen2MoeFamily.QWEN3,
+            OptFamily.FAMILY,
+            BloomFamily.FAMILY);
 
     private ModelFamilies() {}
 
@@ -37,15 +46,52 @@ public final class ModelFamilies {
 
     /** No size of a model may be zero or negative, whatever its family calls it. */
     private static void requirePositive(ModelConfig config, Architecture architecture) throws CheckpointException {
-        Map<String, Integer> sizes = Map.of(
+        Map<String, Integer> sizes = new TreeMap<>(Map.of(
                 "number of blocks", architecture.layers(),
                 "hidden size", architecture.hiddenSize(),
                 "vocabulary", architecture.vocabSize(),
-                "number of positions", architecture.maxPositions(),
-                "number of attention heads", architecture.attention().heads(),
-                "size of an attention head", architecture.attention().headDim(),
-                "inner size of the MLP", architecture.mlp().output().in());
-        for (Map.Entry<String, Integer> size : new TreeMap<>(sizes).entrySet()) {
+                "number of positions", architecture.maxPositions()));
+        for (Block block : architecture.kinds().keySet()) {
+            sizes.put("number of attention heads", block.attention().heads());
+            sizes.put("size of an attention head", block.attention().headDim());
+            requirePositive(config, sizes);
+            for (ModuleGroup group : block.moduleGroups()) {
+                for (Architecture.Linear module : group.modules()) {
+                    sizes.put("inputs of " + module.name(), module.in());
+                    sizes.put("outputs of " + module.name(), module.out());
+                }
+            }
+        }
+        requirePositive(config, sizes);
+        for (Block block : architecture.kinds().keySet()) {
+            if (block.mlp() instanceof Mlp.Experts moe) {
+                requireExperts(config, moe.routing(), moe.experts().size());
+            }
+        }
+    }
+
+    /** The choice of experts must be possible, whatever the family calls its numbers. */
+    private static void requireExperts(ModelConfig config, Mlp.Routing routing, int experts)
+            throws CheckpointException {
+        if (routing.chosen() < 1 || routing.chosen() > experts) {
+            throw new CheckpointException(config.origin() + ": num_experts_per_tok " + routing.chosen()
+                    + " must lie between 1 and the number of experts, " + experts);
+        }
+        int groups = routing.groups();
+        boolean possible = groups >= 1
+                && experts % groups == 0
+                && routing.chosenGroups() >= 1
+                && routing.chosenGroups() <= groups
+                && routing.chosen() <= experts / groups * routing.chosenGroups();
+        if (!possible) {
+            throw new CheckpointException(config.origin() + ": n_group " + groups + " and topk_group "
+                    + routing.chosenGroups() + " do not fit " + experts + " experts of which " + routing.chosen()
+                    + " are chosen");
+        }
+    }
+
+    private static void requirePositive(ModelConfig config, Map<String, Integer> sizes) throws CheckpointException {
+        for (Map.Entry<String, Integer> size : sizes.entrySet()) {
             if (size.getValue() < 1) {
                 throw new CheckpointException(config.origin() + ": the model's " + size.getKey() + " is "
                         + size.getValue() + ", expected at least 1");

@@ -1,0 +1,113 @@
+package io.gptq4j.model;
+
+import io.gptq4j.model.Architecture.Linear;
+import io.gptq4j.tensor.Scope;
+import io.gptq4j.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Computes the mixture of experts of one block. N tokens, k experts for each. */
+final class ExpertsPart {
+    private final Mlp.Experts moe;
+    private final Parts.TensorLookup<RuntimeException> weights;
+
+    ExpertsPart(Mlp.Experts moe, Parts.TensorLookup<RuntimeException> weights) {
+        this.moe = moe;
+        this.weights = weights;
+    }
+
+    /**
+     * The tokens of some windows on their way through the experts.
+     *
+     * @param tokens [N, C]
+     * @param weights of the chosen experts, [N, k]
+     * @param chosen the experts, [N, k]
+     */
+    record Routed(Tensor tokens, Tensor weights, Tensor chosen) {}
+
+    /** Chooses the experts of all tokens of x [B, T, C]. */
+    Routed route(Scope scope, Tensor x) {
+        Mlp.Routing routing = moe.routing();
+        Tensor tokens = scope.call("decoder", "tokens", x);
+        List<Tensor> router = new ArrayList<>(List.of(tensor(moe.router().name() + ".weight")));
+        if (moe.router().bias()) {
+            router.add(tensor(moe.router().name() + ".bias"));
+        }
+        Tensor correction = routing.bias().isPresent() ? tensor(routing.bias().get()) : scope.zeros(0);
+        List<Tensor> chosen = scope.callAll(
+                "decoder",
+                "route",
+                tokens,
+                router,
+                routing.scoring() == Mlp.Scoring.SIGMOID,
+                routing.chosen(),
+                routing.normalized(),
+                routing.factor(),
+                correction,
+                routing.groups(),
+                routing.chosenGroups(),
+                routing.groupScore() == Mlp.GroupScore.TOP_2);
+        return new Routed(tokens, chosen.get(0), chosen.get(1));
+    }
+
+    /** The tokens that an expert sees, [n, C]; all of them, if asked for. */
+    Tensor seen(Scope scope, Routed routed, int expert, boolean all) {
+        if (all) {
+            return routed.tokens;
+        }
+        Tensor which = scope.callAll("decoder", "routed_to", routed.weights, routed.chosen, expert)
+                .get(0);
+        return scope.call("decoder", "lines", routed.tokens, which);
+    }
+
+    /** What the expert's output module reads of these tokens, [n, ffn]. */
+    Tensor activation(Scope scope, Tensor seen, int expert) {
+        return Parts.activation(scope, seen, moe.experts().get(expert), weights);
+    }
+
+    /** What the output module of the shared experts reads, [N, ffn]. */
+    Tensor sharedActivation(Scope scope, Routed routed) {
+        return Parts.activation(scope, routed.tokens, moe.shared().orElseThrow(), weights);
+    }
+
+    /** The output for x [B, T, C], in the same shape. */
+    Tensor output(Scope scope, Tensor x) {
+        try (Scope step = scope.child()) {
+            Routed routed = route(step, x);
+            Tensor y = step.call("decoder", "zeros_like", routed.tokens);
+            for (int e = 0; e < moe.experts().size(); e++) {
+                try (Scope own = step.child()) {
+                    List<Tensor> hits = own.callAll("decoder", "routed_to", routed.weights, routed.chosen, e);
+                    if (hits.get(0).size(0) > 0) {
+                        Tensor act = activation(own, own.call("decoder", "lines", routed.tokens, hits.get(0)), e);
+                        Tensor out = linear(own, act, moe.experts().get(e).output());
+                        own.call("decoder", "add_lines", y, hits.get(0), out, hits.get(1));
+                    }
+                }
+            }
+            if (moe.shared().isPresent()) {
+                Tensor out = linear(
+                        step, sharedActivation(step, routed), moe.shared().get().output());
+                if (moe.sharedGate().isPresent()) {
+                    step.call(
+                            "decoder",
+                            "add_gated",
+                            y,
+                            out,
+                            linear(step, routed.tokens, moe.sharedGate().get()));
+                } else {
+                    step.call("decoder", "add_to", y, out, 1.0);
+                }
+            }
+            return scope.call("decoder", "reshaped", y, x.shape());
+        }
+    }
+
+    private Tensor linear(Scope scope, Tensor x, Linear module) {
+        return Parts.linear(scope, x, module, weights);
+    }
+
+    private Tensor tensor(String name) {
+        return weights.get(name);
+    }
+}

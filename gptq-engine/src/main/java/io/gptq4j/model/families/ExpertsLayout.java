@@ -1,0 +1,33 @@
+package io.gptq4j.model.families;
+
+import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.model.Architecture.Linear;
+import io.gptq4j.model.Mlp;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** Mixtures of experts as most families name them: {@code gate}, and {@code experts.0.gate_proj} and so on. */
+final class ExpertsLayout {
+    private final LlamaLayout llama;
+    private final Mlp.Routing routing;
+    private final int count;
+
+    /** Experts so many of which each token goes through. */
+    ExpertsLayout(LlamaLayout llama, int count, Mlp.Routing routing) {
+        this.llama = llama;
+        this.count = count;
+        this.routing = routing;
+    }
+
+    /** Under {@code mlp}, each with so many inner channels. */
+    Mlp.Experts experts(int intermediate, Optional<Mlp.Gated> shared, Optional<Linear> sharedGate)
+            throws CheckpointException {
+        List<Mlp.Gated> experts = new ArrayList<>();
+        for (int e = 0; e < count; e++) {
+            experts.add(llama.gated("mlp.experts." + e, intermediate, false));
+        }
+        return new Mlp.Experts(
+                new Linear("mlp.gate", llama.hidden, count, false), routing, experts, shared, sharedGate);
+    }
+}

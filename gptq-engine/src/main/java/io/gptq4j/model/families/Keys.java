@@ -1,0 +1,185 @@
+package io.gptq4j.model.families;
+
+import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.checkpoint.ModelConfig;
+import io.gptq4j.model.Activation;
+import io.gptq4j.model.Architecture;
+import io.gptq4j.model.ModelFamily;
+import io.gptq4j.model.Position;
+import io.gptq4j.model.RopeScaling;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * config.json as a family reads it. Remembers which keys were asked for, so that those that would change the computation but
+ * were not can be refused. A number or text may have several spellings; the first that is present counts.
+ */
+final class Keys {
+    private final ModelConfig config;
+    private final Set<String> asked = new HashSet<>();
+
+    private Keys(ModelConfig config) {
+        this.config = config;
+    }
+
+    /** Reads a family's keys. */
+    interface FamilyReader {
+        Architecture read(Keys keys) throws CheckpointException;
+    }
+
+    /** A reader that refuses what the family did not ask for although it changes the computation. */
+    static ModelFamily.Reader reader(FamilyReader family) {
+        return config -> {
+            Keys keys = new Keys(config);
+            Architecture architecture = family.read(keys);
+            ComputationKeys.requireObeyed(keys);
+            return architecture;
+        };
+    }
+
+    /** The whole file, for keys that nothing else here reads. */
+    ModelConfig config() {
+        return config;
+    }
+
+    /** The keys that were asked for. */
+    Set<String> asked() {
+        return asked;
+    }
+
+    /** Whether a key is present and not null. */
+    boolean has(String key) {
+        asked.add(key);
+        return config.has(key);
+    }
+
+    /** A required integer. */
+    int integer(String... spellings) throws CheckpointException {
+        return config.intValue(present(spellings));
+    }
+
+    int integerOr(int defaultValue, String... spellings) throws CheckpointException {
+        return config.intValue(present(spellings), defaultValue);
+    }
+
+    /** A required number. */
+    double number(String... spellings) throws CheckpointException {
+        return config.doubleValue(present(spellings));
+    }
+
+    double numberOr(double defaultValue, String... spellings) throws CheckpointException {
+        return config.doubleValue(present(spellings), defaultValue);
+    }
+
+    boolean flag(boolean defaultValue, String... spellings) throws CheckpointException {
+        return config.booleanValue(present(spellings), defaultValue);
+    }
+
+    String textOr(String defaultValue, String... spellings) throws CheckpointException {
+        return config.stringValue(present(spellings), defaultValue);
+    }
+
+    /** A nested object, whose keys count as asked for. */
+    Optional<ModelConfig> object(String key) throws CheckpointException {
+        asked.add(key);
+        return config.object(key);
+    }
+
+    /** A list with one entry per block, or empty if it is missing. */
+    Optional<List<?>> perBlock(String key, int blocks) throws CheckpointException {
+        asked.add(key);
+        Object value = config.values().get(key);
+        if (value == null) {
+            return Optional.empty();
+        }
+        if (!(value instanceof List<?> list) || list.size() != blocks) {
+            throw error(key + " = " + value + " must be a list with one entry for each of " + blocks + " blocks");
+        }
+        return Optional.of(list);
+    }
+
+    /** A list of integers; none if it is missing. */
+    List<Integer> integers(String key) throws CheckpointException {
+        asked.add(key);
+        Object value = config.values().get(key);
+        if (value == null) {
+            return List.of();
+        }
+        if (!(value instanceof List<?> list) || !list.stream().allMatch(Integer.class::isInstance)) {
+            throw error(key + " = " + value + " must be a list of integers");
+        }
+        return list.stream().map(Integer.class::cast).toList();
+    }
+
+    Activation activation(String defaultName, String... spellings) throws CheckpointException {
+        String key = present(spellings);
+        String name = config.stringValue(key, defaultName);
+        return Activation.of(name).orElseThrow(() -> error(key + " \"" + name + "\" is not a supported activation"));
+    }
+
+    /** A key that may only have the value under which the family's computation is right. */
+    void only(Object plain, String key) throws CheckpointException {
+        asked.add(key);
+        Object value = config.values().get(key);
+        if (value != null && !ComputationKeys.same(value, plain)) {
+            throw error(key + " = " + value + " is not supported; only " + plain + " is");
+        }
+    }
+
+    /** Heads must divide the size they share. */
+    int divided(String what, int size, int parts) throws CheckpointException {
+        if (parts <= 0 || size % parts != 0) {
+            throw error(what + ": " + size + " is not divisible by " + parts);
+        }
+        return size / parts;
+    }
+
+    /** An error about this file. */
+    CheckpointException error(String message) {
+        return new CheckpointException(config.origin() + ": " + message);
+    }
+
+    /** Rotary positions over the whole head; {@link #partialRotary} for families that can rotate less. */
+    Position.Rotary rotary(int headDim, boolean interleaved) throws CheckpointException {
+        Position.Rotary rotary = partialRotary(headDim, 1, interleaved);
+        if (rotary.channels() != headDim) {
+            throw error("partial_rotary_factor is not supported for model_type \"" + config.modelType()
+                    + "\", which rotates whole heads");
+        }
+        return rotary;
+    }
+
+    /**
+     * Rotary positions: {@code rope_theta}, {@code rope_scaling} and {@code partial_rotary_factor}, or transformers 5's {@code
+     * rope_parameters}.
+     *
+     * @param defaultShare which share of a head is rotated unless the config says so
+     */
+    Position.Rotary partialRotary(int headDim, double defaultShare, boolean interleaved) throws CheckpointException {
+        ModelConfig rope = object("rope_parameters").orElse(null);
+        double share = numberOr(defaultShare, "partial_rotary_factor", "rotary_pct", "rope_pct");
+        double theta = numberOr(10000, "rope_theta", "rotary_emb_base");
+        if (rope != null) {
+            share = rope.doubleValue("partial_rotary_factor", share);
+            theta = rope.doubleValue("rope_theta", theta);
+        } else {
+            rope = object("rope_scaling").orElse(null);
+        }
+        int channels = (int) (headDim * share);
+        if (channels < 2 || channels % 2 != 0 || channels > headDim) {
+            throw error("partial_rotary_factor " + share + " makes " + channels + " rotated channels of " + headDim
+                    + "; expected an even number of at most that many");
+        }
+        RopeScaling scaling = rope == null ? new RopeScaling.None() : RopeScalings.read(rope, config);
+        return new Position.Rotary(channels, theta, interleaved, scaling);
+    }
+
+    private String present(String... spellings) {
+        List<String> keys = new ArrayList<>(List.of(spellings));
+        asked.addAll(keys);
+        return keys.stream().filter(config::has).findFirst().orElse(spellings[0]);
+    }
+}

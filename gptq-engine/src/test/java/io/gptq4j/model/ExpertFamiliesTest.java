@@ -1,0 +1,130 @@
+package io.gptq4j.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.checkpoint.ModelConfig;
+import io.gptq4j.model.families.ModelFamilies;
+import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.Torch;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Mixtures of experts against the plain restatement of their definitions. */
+class ExpertFamiliesTest {
+    private static final int[] IDS = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
+
+    private static Torch torch;
+
+    @TempDir
+    private Path directory;
+
+    @BeforeAll
+    static void open() {
+        torch = Torch.open("cpu");
+    }
+
+    @AfterAll
+    static void close() {
+        torch.close();
+    }
+
+    static Map<String, Object> config(String type, Object... changes) {
+        Map<String, Object> config = new LinkedHashMap<>(Map.of(
+                "model_type", type,
+                "hidden_size", 32,
+                "intermediate_size", 48,
+                "num_hidden_layers", 2,
+                "num_attention_heads", 4,
+                "num_key_value_heads", 2,
+                "vocab_size", 64,
+                "max_position_embeddings", 64,
+                "num_experts_per_tok", 2));
+        if (type.equals("mixtral")) {
+            config.put("num_local_experts", 4);
+        } else {
+            config.put("num_experts", 6);
+            config.put("moe_intermediate_size", 24);
+        }
+        if (type.equals("qwen2_moe")) {
+            config.put("shared_expert_intermediate_size", 40);
+        }
+        for (int i = 0; i < changes.length; i += 2) {
+            config.put((String) changes[i], changes[i + 1]);
+        }
+        return config;
+    }
+
+    static Stream<Arguments> variants() {
+        return Stream.of(
+                Arguments.of("mixtral", config("mixtral")),
+                Arguments.of("mixtral, one expert per token", config("mixtral", "num_experts_per_tok", 1)),
+                Arguments.of("mixtral, sliding window", config("mixtral", "sliding_window", 5)),
+                Arguments.of("qwen2_moe", config("qwen2_moe")),
+                Arguments.of("qwen2_moe, normalized", config("qwen2_moe", "norm_topk_prob", true)),
+                Arguments.of("qwen2_moe, without biases", config("qwen2_moe", "qkv_bias", false)),
+                Arguments.of("qwen2_moe, every second block", config("qwen2_moe", "decoder_sparse_step", 2)),
+                Arguments.of("qwen3_moe", config("qwen3_moe", "norm_topk_prob", true, "head_dim", 16)),
+                Arguments.of("qwen3_moe, biases", config("qwen3_moe", "attention_bias", true)),
+                Arguments.of(
+                        "qwen3_moe, a dense block, tied",
+                        config("qwen3_moe", "mlp_only_layers", List.of(0), "tie_word_embeddings", true)));
+    }
+
+    @ParameterizedTest(name = "{0}, seed 1")
+    @MethodSource("variants")
+    void computesWhatTheDefinitionSays(String name, Map<String, Object> config) throws Exception {
+        TinyCheckpoint tiny = TinyCheckpoint.of(config, 1);
+        double[][] expected = new PlainExperts(config, tiny.tensors()).logits(IDS);
+        Logits.assertClose(Logits.of(torch, tiny.write(directory), IDS, FloatType.FLOAT32), expected, 1e-4);
+    }
+
+    @ParameterizedTest(name = "{0}: {1}")
+    @CsvSource({
+        "mixtral, hidden_act, tanh",
+        "mixtral, num_experts_per_tok, 5",
+        "qwen2_moe, use_sliding_window, true",
+        "qwen2_moe, mlp_only_layers, x",
+        "qwen3_moe, n_group, 2",
+        "qwen3_moe, scoring_func, sigmoid",
+    })
+    void refusesWhatItCannotObeyByName(String type, String key, String value) {
+        Object typed = value.matches("\\d+") ? Integer.valueOf(value) : value.equals("true") ? (Object) true : value;
+        assertThatThrownBy(() -> ModelFamilies.architecture(ModelConfig.of(config(type, key, typed), "config.json")))
+                .isInstanceOf(CheckpointException.class)
+                .hasMessageContaining(key);
+    }
+
+    @Test
+    void groupsModulesByWhatTheyRead() throws Exception {
+        Architecture architecture = ModelFamilies.architecture(ModelConfig.of(config("qwen2_moe"), "config.json"));
+        List<ModuleGroup> groups = architecture.block(0).moduleGroups();
+        assertThat(groups).hasSize(2 + 2 * (1 + 6));
+        assertThat(groups.get(2).modules())
+                .extracting(Architecture.Linear::name)
+                .containsExactly("mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj");
+        assertThat(groups.get(2).expert()).isEmpty();
+        assertThat(groups.get(8).modules())
+                .extracting(Architecture.Linear::name)
+                .containsExactly("mlp.experts.5.gate_proj", "mlp.experts.5.up_proj");
+        assertThat(groups.get(8).expert()).hasValue(5);
+        assertThat(groups.get(15).modules())
+                .extracting(Architecture.Linear::name)
+                .containsExactly("mlp.experts.5.down_proj");
+        assertThat(architecture.block(0).floatModules())
+                .extracting(Architecture.Linear::name)
+                .containsExactly("mlp.gate", "mlp.shared_expert_gate");
+    }
+}
