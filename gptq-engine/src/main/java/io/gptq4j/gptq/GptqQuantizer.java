@@ -18,6 +18,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -202,12 +203,17 @@ public final class GptqQuantizer {
                 observe(lane, layer, stage, groups, own);
                 return own;
             });
+            for (List<Hessian> other : parts.subList(1, parts.size())) {
+                for (int g = 0; g < groups.size(); g++) {
+                    parts.get(0).get(g).add(other.get(g));
+                    other.get(g).close();
+                }
+            }
+            fillStarved(works.get(0), groups, parts.get(0));
             List<ModuleReport> reports = new ArrayList<>();
             for (int g = 0; g < groups.size(); g++) {
-                int group = g;
-                List<Hessian> ofGroup =
-                        parts.stream().map(part -> part.get(group)).toList();
-                reports.addAll(solve(lanes, works, layer, groups.get(g), ofGroup, start, sink));
+                reports.addAll(
+                        solve(lanes, works, layer, groups.get(g), parts.get(0).get(g), start, sink));
                 start = System.nanoTime();
             }
             return reports;
@@ -216,13 +222,27 @@ public final class GptqQuantizer {
         }
     }
 
-    /** Solves a group whose Hessian is the sum of these, one for each lane; they are closed. */
+    /** Experts that few tokens came to learn from all those whose Hessians are in memory with theirs. */
+    private void fillStarved(Scope work, List<ModuleGroup> groups, List<Hessian> hessians) {
+        List<Hessian> experts = IntStream.range(0, groups.size())
+                .filter(g -> groups.get(g).expert().isPresent())
+                .mapToObj(hessians::get)
+                .toList();
+        List<Hessian> starved = experts.stream().filter(Siblings::isStarved).toList();
+        if (starved.isEmpty() || plan.options().reference()) {
+            return;
+        }
+        try (Siblings siblings = new Siblings(work, experts.get(0).size())) {
+            experts.forEach(siblings::add);
+            starved.forEach(siblings::fill);
+        }
+    }
+
+    /** Solves a group; its Hessian is closed. */
     private List<ModuleReport> solve(
-            Lanes lanes, List<Scope> works, int layer, ModuleGroup group, List<Hessian> parts, long began, Sink sink)
+            Lanes lanes, List<Scope> works, int layer, ModuleGroup group, Hessian hessian, long began, Sink sink)
             throws IOException {
         long start = began;
-        Hessian hessian = parts.get(0);
-        parts.subList(1, parts.size()).forEach(hessian::add);
         Map<GptqOptions, List<Linear>> together = plan.byOptions(layer, group.modules());
         Map<FactorKey, GptqSolver.Factored> factors = new HashMap<>();
         for (GptqOptions options : together.keySet()) {
@@ -231,7 +251,7 @@ public final class GptqQuantizer {
                 factors.put(key, new GptqSolver(options).factor(works.get(0), hessian));
             }
         }
-        parts.forEach(Hessian::close);
+        hessian.close();
         List<ModuleReport> reports = new ArrayList<>();
         for (Map.Entry<GptqOptions, List<Linear>> part : together.entrySet()) {
             GptqOptions options = part.getKey();

@@ -3,9 +3,9 @@ package io.gptq4j.gptq;
 import io.gptq4j.tensor.Scope;
 
 /**
- * What the experts of a block that saw many tokens know of the inputs, as a prior for those that saw few. It is the running
- * sum of their Hessians, one matrix however many they are: go through the experts by falling number of tokens,
- * {@linkplain #add add} each and let go of it; {@link #fill} leaves those alone that have enough.
+ * What the experts of a block know of their inputs together, as a prior for those that saw few tokens. It is the sum of their
+ * Hessians, one matrix however many they are: {@linkplain #add add} all of them, then {@link #fill} those that are starved. Where
+ * not all fit into memory, go through them by falling number of tokens and let go of each: those that have enough come first.
  *
  * <p>The rule: to the sum of x x^T over the n tokens of an expert with fewer than 4 in of them, the mean of the siblings is
  * added as if it had come with some tokens more, in the expert's own power per token (trace). How many is for the data to say:
@@ -30,9 +30,9 @@ public final class Siblings implements AutoCloseable {
         sum = new Hessian(scope, in);
     }
 
-    /** Whether a module with so many tokens has too few of them. */
-    public static boolean isStarved(long tokens, int in) {
-        return tokens < (long) Hessian.ENOUGH * in;
+    /** Whether an expert saw so few tokens that it needs a prior. */
+    public static boolean isStarved(Hessian expert) {
+        return expert.tokens() < (long) Hessian.ENOUGH * expert.size();
     }
 
     /**
@@ -49,7 +49,7 @@ public final class Siblings implements AutoCloseable {
      * nothing if it has enough, if no sibling saw anything, or if they are no prior for it.
      */
     public void fill(Hessian expert) {
-        if (isStarved(expert.tokens(), expert.size())) {
+        if (isStarved(expert)) {
             expert.fill(sum);
         }
     }

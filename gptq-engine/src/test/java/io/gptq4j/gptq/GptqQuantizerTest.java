@@ -24,6 +24,7 @@ import io.gptq4j.tensor.Torch;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -397,6 +398,33 @@ class GptqQuantizerTest {
                     .run(one, linear -> {}, QuantizationListener.SILENT);
             assertThat(reports).hasSize(8).allMatch(report -> report.tokens() == 5 && Double.isFinite(report.loss()));
         }
+    }
+
+    @Test
+    void starvedExpertsLearnFromTheirSiblingsAndSaySo() throws Exception {
+        CalibrationSet few =
+                new CalibrationSet(Arrays.copyOf(TinyModels.windows(5).windows(), 2), "48 tokens");
+        try (Checkpoint checkpoint = Checkpoint.open(TinyModels.write(directory, TinyModels.config("mixtral"), 5));
+                LanguageModel model = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
+            GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
+            List<ModuleReport> reports = GptqQuantizer.builder(
+                            model, QuantizationPlan.of(model.architecture(), options))
+                    .build()
+                    .run(few, linear -> {}, QuantizationListener.SILENT);
+            assertThat(reports)
+                    .allSatisfy(report -> assertThat(report.fallbacks())
+                            .isNotEmpty()
+                            .allSatisfy(fallback -> {
+                                assertThat(fallback.cause()).isIn(Fallback.Cause.FEW_TOKENS, Fallback.Cause.NO_TOKENS);
+                                assertThat(fallback.amount()).isPositive();
+                            }));
+            assertThat(reports)
+                    .filteredOn(report -> report.fallbacks().get(0).remedy() == Fallback.Remedy.SIBLINGS_PRIOR)
+                    .isNotEmpty()
+                    .allMatch(report -> report.module().contains(".experts."))
+                    .anyMatch(report -> report.module().endsWith(".w1"));
+        }
+        assertThat(LiveTensors.count(torch)).isZero();
     }
 
     @Test

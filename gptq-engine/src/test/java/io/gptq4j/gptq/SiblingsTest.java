@@ -235,8 +235,9 @@ class SiblingsTest {
                             .factor(scope, hessian)
                             .fallbacks())
                     .isEmpty();
-            assertThat(Siblings.isStarved(4 * IN, IN)).isFalse();
-            assertThat(Siblings.isStarved(4 * IN - 1, IN)).isTrue();
+            assertThat(Siblings.isStarved(hessian)).isFalse();
+            assertThat(Siblings.isStarved(hessian(scope, inputs(0, 42, 4 * IN - 1))))
+                    .isTrue();
         }
     }
 
