@@ -87,7 +87,8 @@ final class EvalCommand implements Callable<Integer> {
     }
 
     private void evaluate(String content, long start) throws IOException {
-        try (Checkpoint checkpoint = Checkpoint.open(options.locate(console).directory());
+        try (Checkpoint checkpoint =
+                        options.read(Checkpoint.open(options.locate(console).directory()));
                 Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson());
                 Session session = Session.open(options, checkpoint)) {
             int length = window > 0 ? window : session.model().architecture().defaultWindow();

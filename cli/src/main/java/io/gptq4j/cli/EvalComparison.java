@@ -65,7 +65,7 @@ record EvalComparison(
         }
         Deque<Closeable> open = new ArrayDeque<>();
         try (Closeable all = () -> close(open)) {
-            Checkpoint checkpoint = Checkpoint.open(a.directory);
+            Checkpoint checkpoint = options.read(Checkpoint.open(a.directory));
             open.push(checkpoint);
             Source against = named != null || ArtifactReader.isArtifact(checkpoint) ? named : a;
             if (against == null) {
@@ -82,7 +82,7 @@ record EvalComparison(
                     checkpoints.add(checkpoint);
                     models.add(session.model());
                 } else {
-                    Checkpoint another = Checkpoint.open(source.directory);
+                    Checkpoint another = options.read(Checkpoint.open(source.directory));
                     open.push(another);
                     LanguageModel model = session.open(another);
                     open.push(model::close);

@@ -113,6 +113,7 @@ public final class Main {
         line.addSubcommand(new EvalCommand(console));
         line.addSubcommand(new ScoreCommand(console));
         line.addSubcommand(new InspectCommand(console));
+        line.addSubcommand(new FamiliesCommand(console));
         line.addSubcommand(new BenchCommand(console));
         line.addSubcommand(new DownloadCommand(console));
         line.addSubcommand(new UploadCommand(console));

@@ -1,5 +1,6 @@
 package io.gptq4j.cli;
 
+import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.hub.HubClient;
@@ -62,6 +63,18 @@ final class ModelOptions {
                     + " checkpoint's own type on a GPU; quantize takes bfloat16 checkpoints as they are on a CPU, too, if it"
                     + " has instructions for it (default: ${DEFAULT-VALUE}).")
     private String dtype = "auto";
+
+    @Option(
+            names = "--family",
+            paramLabel = "NAME",
+            description =
+                    "Take the model for one of this family, as 'families' lists them, whatever its model_type says.")
+    private @Nullable String family;
+
+    /** An opened checkpoint, taken for one of the family that the user has named, if any. */
+    Checkpoint read(Checkpoint checkpoint) {
+        return family == null ? checkpoint : checkpoint.with(checkpoint.config().readAs(family), checkpoint.tensors());
+    }
 
     /** The name as the user gave it. */
     String model() {

@@ -25,7 +25,7 @@ record ModelSource(
     /** With all files on this disk. */
     static ModelSource here(ModelOptions options, Console console) throws IOException {
         ModelOptions.Located located = options.locate(console);
-        return new ModelSource(located, Checkpoint.open(located.directory()), null);
+        return new ModelSource(located, options.read(Checkpoint.open(located.directory())), null);
     }
 
     /** With the weights on the Hub, all of the commit that the revision is at now. */
@@ -38,7 +38,9 @@ record ModelSource(
             Checkpoint checkpoint =
                     Checkpoint.open(remote.directory(), weights, Destination.workFolder(client.config()));
             return new ModelSource(
-                    new ModelOptions.Located(remote.directory(), remote.repo(), remote.commit()), checkpoint, client);
+                    new ModelOptions.Located(remote.directory(), remote.repo(), remote.commit()),
+                    options.read(checkpoint),
+                    client);
         } catch (IOException | RuntimeException e) {
             client.close();
             throw e;

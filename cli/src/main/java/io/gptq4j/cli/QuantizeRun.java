@@ -71,7 +71,7 @@ record QuantizeRun(
                     options.model() + " is quantized already; quantize the float checkpoint it came from");
         }
         Checkpoint checkpoint = rotation.applied(console, source.checkpoint(), calibration.seed());
-        Architecture architecture = ModelFamilies.architecture(checkpoint.config());
+        Architecture architecture = ModelFamilies.architecture(checkpoint);
         QuantizationPlan plan = QuantizationPlan.of(architecture, gptq, rules.rules());
         Double bitsPerWeight = rules.target();
         TargetWidths target = bitsPerWeight == null ? null : new TargetWidths(plan, bitsPerWeight);

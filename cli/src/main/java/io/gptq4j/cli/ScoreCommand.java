@@ -56,7 +56,8 @@ final class ScoreCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         int[] ids = input.ids;
         String content = input.text == null ? "" : TextFile.read(input.text);
-        try (Checkpoint checkpoint = Checkpoint.open(options.locate(console).directory())) {
+        try (Checkpoint checkpoint =
+                options.read(Checkpoint.open(options.locate(console).directory()))) {
             if (ids == null) {
                 try (Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson())) {
                     ids = tokenizer.encode(content);

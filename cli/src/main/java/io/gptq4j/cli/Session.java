@@ -20,7 +20,7 @@ import java.util.List;
 record Session(Checkpoint checkpoint, Torch torch, LanguageModel model) implements AutoCloseable {
     /** Opens the model a command was given. */
     static Session open(ModelOptions options, Checkpoint checkpoint) throws IOException {
-        Architecture architecture = ModelFamilies.architecture(checkpoint.config());
+        Architecture architecture = ModelFamilies.architecture(checkpoint);
         Torch torch = Torch.open(options.device());
         try {
             FloatType type = options.dtypeOn(torch, checkpoint.config());
@@ -33,12 +33,12 @@ record Session(Checkpoint checkpoint, Torch torch, LanguageModel model) implemen
 
     /** Another model in this session, in the same type; the caller closes it. */
     LanguageModel open(Checkpoint other) throws IOException {
-        return LanguageModel.open(torch, other, ModelFamilies.architecture(other.config()), model.type());
+        return LanguageModel.open(torch, other, ModelFamilies.architecture(other), model.type());
     }
 
     /** Opens a checkpoint on each device that shares a run; the first one decides the type. */
     static List<Session> forRun(ModelOptions options, Checkpoint checkpoint) throws IOException {
-        Architecture architecture = ModelFamilies.architecture(checkpoint.config());
+        Architecture architecture = ModelFamilies.architecture(checkpoint);
         List<Session> sessions = new ArrayList<>();
         try {
             for (String device : options.devices()) {

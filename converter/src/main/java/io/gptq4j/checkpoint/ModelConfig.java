@@ -23,11 +23,14 @@ public final class ModelConfig {
     private final String origin;
     /** Path of a nested object within the file, with a dot at its end; empty at the top. */
     private final String prefix;
+    /** What to take for the model type; null for what the file says. */
+    private final @Nullable String readAs;
 
-    private ModelConfig(Map<String, Object> values, String origin, String prefix) {
+    private ModelConfig(Map<String, Object> values, String origin, String prefix, @Nullable String readAs) {
         this.values = values;
         this.origin = origin;
         this.prefix = prefix;
+        this.readAs = readAs;
     }
 
     /**
@@ -48,7 +51,7 @@ public final class ModelConfig {
      * @param origin what messages call it
      */
     public static ModelConfig of(Map<String, Object> values, String origin) {
-        return new ModelConfig(copyOf(values), origin, "");
+        return new ModelConfig(copyOf(values), origin, "", null);
     }
 
     /** The file, as messages name it. */
@@ -64,6 +67,21 @@ public final class ModelConfig {
     /** The value of {@code model_type}, such as {@code llama}. */
     public String modelType() throws CheckpointException {
         return stringValue("model_type");
+    }
+
+    /** The same file, of a model that is to be taken for one of another type, or family; {@link #values} stay as they are. */
+    public ModelConfig readAs(String family) {
+        return new ModelConfig(values, origin, prefix, family);
+    }
+
+    /** The family or type that the model is to be taken for, if that was said and is not its own. */
+    public Optional<String> family() {
+        return Optional.ofNullable(readAs);
+    }
+
+    /** The same file with other values. */
+    public ModelConfig with(Map<String, Object> otherValues) {
+        return new ModelConfig(copyOf(otherValues), origin, prefix, readAs);
     }
 
     /** Whether the key is present and not null. */
@@ -123,7 +141,7 @@ public final class ModelConfig {
         }
         @SuppressWarnings("unchecked") // keys of a JSON object are strings
         Map<String, Object> nested = cast(Map.class, key, value, "an object");
-        return Optional.of(new ModelConfig(nested, origin, prefix + key + "."));
+        return Optional.of(new ModelConfig(nested, origin, prefix + key + ".", null));
     }
 
     private Object require(String key, String expected) throws CheckpointException {

@@ -23,7 +23,7 @@ public record ModelFamily(String name, List<String> modelTypes, String variants,
 
     /** Programs that serve GPTQ weights. */
     public enum Server {
-        TGI("text-generation-inference"),
+        TGI("TGI"),
         VLLM("vLLM"),
         TRANSFORMERS("transformers");
 

@@ -45,7 +45,7 @@ public final class RotatedCheckpoint {
         if (architecture.head().tied()) {
             Map<String, Object> values = new LinkedHashMap<>(config.values());
             values.put("tie_word_embeddings", false);
-            config = ModelConfig.of(values, config.origin());
+            config = config.with(values);
         }
         Rotation rotation = Rotation.of(architecture.hiddenSize(), seed);
         return checkpoint.with(

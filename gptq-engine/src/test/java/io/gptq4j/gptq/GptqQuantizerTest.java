@@ -71,6 +71,7 @@ class GptqQuantizerTest {
         "bloom, BFLOAT16, 4,  32, false, false, true,  500",
         "mixtral, FLOAT32, 4, 32, true,  true,  true,  128",
         "qwen2_moe, FLOAT32, 3, 16, true, true, true,  128",
+        "deepseek_v2, FLOAT32, 4, 32, true, true, true, 128",
     })
     void solvesEachGroupOnWhatTheQuantizedModulesBeforeItCompute(
             String family,

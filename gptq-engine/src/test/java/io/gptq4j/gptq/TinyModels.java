@@ -38,6 +38,12 @@ public final class TinyModels {
             config.put(family.equals("mixtral") ? "num_local_experts" : "num_experts", 4);
             config.put("num_experts_per_tok", 2);
         }
+        if (family.equals("deepseek_v2")) {
+            config.putAll(Map.of("q_lora_rank", 64, "kv_lora_rank", 32, "v_head_dim", 24));
+            config.putAll(Map.of("qk_nope_head_dim", 16, "qk_rope_head_dim", 32, "first_k_dense_replace", 1));
+            config.putAll(Map.of("n_routed_experts", 4, "n_shared_experts", 1, "num_experts_per_tok", 2));
+            config.put("moe_intermediate_size", 64);
+        }
         if (family.equals("qwen2_moe")) {
             config.put("moe_intermediate_size", 64);
             config.put("shared_expert_intermediate_size", 96);

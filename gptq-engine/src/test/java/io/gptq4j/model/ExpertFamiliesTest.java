@@ -52,9 +52,19 @@ class ExpertFamiliesTest {
                 "vocab_size", 64,
                 "max_position_embeddings", 64,
                 "num_experts_per_tok", 2));
+        if (type.startsWith("deepseek") || type.equals("glm4_moe")) {
+            config.putAll(Map.of("n_routed_experts", 6, "n_shared_experts", 2, "moe_intermediate_size", 24));
+            config.putAll(Map.of("first_k_dense_replace", 1));
+        }
+        if (type.startsWith("deepseek")) {
+            config.put("num_key_value_heads", 4);
+            config.put("q_lora_rank", null);
+            config.putAll(Map.of("kv_lora_rank", 20, "qk_nope_head_dim", 6, "qk_rope_head_dim", 4, "v_head_dim", 10));
+            config.putAll(Map.of("n_group", 1, "topk_group", 1));
+        }
         if (type.equals("mixtral")) {
             config.put("num_local_experts", 4);
-        } else {
+        } else if (type.startsWith("qwen")) {
             config.put("num_experts", 6);
             config.put("moe_intermediate_size", 24);
         }
@@ -78,6 +88,20 @@ class ExpertFamiliesTest {
                 Arguments.of("qwen2_moe, every second block", config("qwen2_moe", "decoder_sparse_step", 2)),
                 Arguments.of("qwen3_moe", config("qwen3_moe", "norm_topk_prob", true, "head_dim", 16)),
                 Arguments.of("qwen3_moe, biases", config("qwen3_moe", "attention_bias", true)),
+                Arguments.of("deepseek_v2", config("deepseek_v2")),
+                Arguments.of("deepseek_v2, latent queries", config("deepseek_v2", "q_lora_rank", 12)),
+                Arguments.of(
+                        "deepseek_v2, groups",
+                        config("deepseek_v2", "topk_method", "group_limited_greedy", "n_group", 3, "topk_group", 2)),
+                Arguments.of("deepseek_v2, factor", config("deepseek_v2", "routed_scaling_factor", 16.0)),
+                Arguments.of("deepseek_v3", config("deepseek_v3", "n_group", 2, "topk_group", 1)),
+                Arguments.of("deepseek_v3, one group", config("deepseek_v3", "norm_topk_prob", false)),
+                Arguments.of(
+                        "deepseek_v3, latent queries, halves rotated, biases",
+                        config("deepseek_v3", "q_lora_rank", 12, "rope_interleave", false, "attention_bias", true)),
+                Arguments.of("glm4_moe", config("glm4_moe")),
+                Arguments.of(
+                        "glm4_moe, norms, biases", config("glm4_moe", "use_qk_norm", true, "attention_bias", true)),
                 Arguments.of(
                         "qwen3_moe, a dense block, tied",
                         config("qwen3_moe", "mlp_only_layers", List.of(0), "tie_word_embeddings", true)));
@@ -87,7 +111,10 @@ class ExpertFamiliesTest {
     @MethodSource("variants")
     void computesWhatTheDefinitionSays(String name, Map<String, Object> config) throws Exception {
         TinyCheckpoint tiny = TinyCheckpoint.of(config, 1);
-        double[][] expected = new PlainExperts(config, tiny.tensors()).logits(IDS);
+        boolean deepseek = config.containsKey("n_routed_experts");
+        PlainParts plain =
+                deepseek ? new PlainDeepseek(config, tiny.tensors()) : new PlainExperts(config, tiny.tensors());
+        double[][] expected = plain.logits(IDS);
         Logits.assertClose(Logits.of(torch, tiny.write(directory), IDS, FloatType.FLOAT32), expected, 1e-4);
     }
 
@@ -99,6 +126,12 @@ class ExpertFamiliesTest {
         "qwen2_moe, mlp_only_layers, x",
         "qwen3_moe, n_group, 2",
         "qwen3_moe, scoring_func, sigmoid",
+        "deepseek_v2, scoring_func, sigmoid",
+        "deepseek_v2, topk_method, noaux_tc",
+        "deepseek_v2, norm_topk_prob, true",
+        "deepseek_v3, n_group, 4",
+        "deepseek_v3, topk_method, greedy",
+        "glm4_moe, sliding_window, 5",
     })
     void refusesWhatItCannotObeyByName(String type, String key, String value) {
         Object typed = value.matches("\\d+") ? Integer.valueOf(value) : value.equals("true") ? (Object) true : value;

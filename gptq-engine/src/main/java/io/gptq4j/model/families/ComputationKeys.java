@@ -22,7 +22,7 @@ final class ComputationKeys {
         neutral(List.of(), "no_rope_layers", "no_rope_layer_interval", "rope_local_base_freq", "rope_ratio");
         neutral(List.of(), "kv_lora_rank", "q_lora_rank", "n_group", "topk_group", "topk_method", "scoring_func");
         neutral(List.of(), "mup_width_scale", "scale_depth", "dim_model_base", "attention_chunk_size", "swiglu_limit");
-        neutral(List.of(), "sliding_window_pattern", "cross_attention_layers", "mrope_section");
+        neutral(List.of(), "sliding_window", "sliding_window_pattern", "cross_attention_layers", "mrope_section");
         neutral(
                 List.of(0),
                 "num_experts",
@@ -55,6 +55,8 @@ final class ComputationKeys {
                 "attention_sinks",
                 "use_attention_sinks",
                 "use_bidirectional_attention");
+        neutral(List.of(), "activation", "attention_layers", "attention_head_type", "num_ln_in_parallel_attn");
+        neutral(List.of(true), "rotary", "original_rope", "learned_pos_emb");
     }
 
     private ComputationKeys() {}

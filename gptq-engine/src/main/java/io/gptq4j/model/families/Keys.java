@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 
 /**
@@ -63,6 +64,14 @@ final class Keys {
 
     int integerOr(int defaultValue, String... spellings) throws CheckpointException {
         return config.intValue(present(spellings), defaultValue);
+    }
+
+    /** An integer whose absence means the default, but null that there is none. */
+    OptionalInt integerUnlessNull(int defaultValue, String key) throws CheckpointException {
+        asked.add(key);
+        return config.values().containsKey(key) && !config.has(key)
+                ? OptionalInt.empty()
+                : OptionalInt.of(config.intValue(key, defaultValue));
     }
 
     /** A required number. */

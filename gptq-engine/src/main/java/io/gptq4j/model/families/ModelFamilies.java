@@ -1,5 +1,6 @@
 package io.gptq4j.model.families;
 
+import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.model.Architecture;
@@ -7,9 +8,12 @@ import io.gptq4j.model.Block;
 import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModuleGroup;
+import io.gptq4j.safetensors.TensorInfo;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 
 /** The register of model families. */
 public final class ModelFamilies {
@@ -19,29 +23,66 @@ public final class ModelFamilies {
             MixtralFamily.FAMILY,
             Qwen2MoeFamily.FAMILY,
             Qwen2MoeFamily.QWEN3,
+            DeepseekFamily.V2,
+            DeepseekFamily.V3,
+            Glm4MoeFamily.FAMILY,
             OptFamily.FAMILY,
-            BloomFamily.FAMILY);
+            BloomFamily.FAMILY,
+            Gpt2Family.FAMILY,
+            GptBigcodeFamily.FAMILY,
+            GptjFamily.FAMILY,
+            CodegenFamily.FAMILY,
+            GptNeoFamily.FAMILY,
+            GptNeoxFamily.FAMILY,
+            FalconFamily.FAMILY,
+            MptFamily.FAMILY,
+            ChatglmFamily.FAMILY);
 
     private ModelFamilies() {}
 
     /**
-     * The architecture of a checkpoint.
+     * The architecture of a checkpoint, by its {@code model_type}, or by the family that it is {@linkplain ModelConfig#readAs to be
+     * taken for}.
      *
-     * @throws CheckpointException if no family answers to its {@code model_type}, or the family cannot read it
+     * @throws CheckpointException if no family answers to its model type, or the family cannot read it
      */
     public static Architecture architecture(ModelConfig config) throws CheckpointException {
-        String modelType = config.modelType();
+        return architecture(config, Map.of());
+    }
+
+    /** The same; if no family answers to the model type, the error tells from the checkpoint's tensors which one is nearest. */
+    public static Architecture architecture(Checkpoint checkpoint) throws CheckpointException {
+        return architecture(checkpoint.config(), checkpoint.tensors().tensors());
+    }
+
+    private static Architecture architecture(ModelConfig config, Map<String, TensorInfo> tensors)
+            throws CheckpointException {
+        Optional<String> wanted = config.family();
+        String name = wanted.isPresent() ? wanted.get() : config.modelType();
         for (ModelFamily family : ALL) {
-            if (family.modelTypes().contains(modelType)) {
-                Architecture architecture = family.reader().read(config);
-                requirePositive(config, architecture);
-                return architecture;
+            if (family.modelTypes().contains(name)
+                    || (wanted.isPresent() && family.name().equals(name))) {
+                return read(family, config);
             }
         }
-        List<String> known =
-                ALL.stream().flatMap(family -> family.modelTypes().stream()).toList();
-        throw new CheckpointException(config.origin() + ": model_type \"" + modelType
-                + "\" is not supported; supported are " + String.join(", ", known));
+        if (wanted.isPresent()) {
+            throw new CheckpointException("There is no family \"" + name + "\"; there are "
+                    + ALL.stream().map(ModelFamily::name).collect(Collectors.joining(", ")));
+        }
+        throw new CheckpointException(config.origin() + ": model_type \"" + name + "\" is not supported"
+                + Nearest.of(config, tensors)
+                        .map(Nearest::sentence)
+                        .orElse("; supported are "
+                                + ALL.stream()
+                                        .flatMap(family -> family.modelTypes().stream())
+                                        .collect(Collectors.joining(", "))));
+    }
+
+    /** What a family makes of a config. */
+    static Architecture read(ModelFamily family, ModelConfig config) throws CheckpointException {
+        Architecture architecture = family.reader().read(config);
+        requirePositive(config, architecture);
+        return architecture;
     }
 
     /** No size of a model may be zero or negative, whatever its family calls it. */

@@ -1,0 +1,73 @@
+package io.gptq4j.model.families;
+
+import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.model.Architecture;
+import io.gptq4j.model.Architecture.Embedding;
+import io.gptq4j.model.Architecture.Head;
+import io.gptq4j.model.Architecture.Linear;
+import io.gptq4j.model.Architecture.Norm;
+import io.gptq4j.model.Architecture.NormKind;
+import io.gptq4j.model.Attention.Fused;
+import io.gptq4j.model.Attention.MultiHead;
+import io.gptq4j.model.Block;
+import io.gptq4j.model.Block.Norms;
+import io.gptq4j.model.Block.Residual;
+import io.gptq4j.model.Mlp;
+import io.gptq4j.model.ModelFamily;
+import io.gptq4j.model.ModelFamily.Server;
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.List;
+
+/**
+ * GPT-NeoX: attention and MLP side by side, each after its own norm, or one after the other; a quarter of each head's channels
+ * rotated; q, k and v fused head by head. Black et al. 2022 (arXiv 2204.06745).
+ */
+final class GptNeoxFamily {
+    static final ModelFamily FAMILY = new ModelFamily(
+            "gpt_neox",
+            List.of("gpt_neox"),
+            "gpt-neox-20b, pythia, dolly, redpajama, stablelm-alpha; parallel or sequential residual, attention bias or none",
+            EnumSet.of(Server.TGI, Server.VLLM, Server.TRANSFORMERS),
+            Keys.reader(GptNeoxFamily::read));
+
+    private GptNeoxFamily() {}
+
+    private static Architecture read(Keys keys) throws CheckpointException {
+        int hidden = keys.integer("hidden_size");
+        int heads = keys.integer("num_attention_heads");
+        int headDim = keys.divided("hidden_size over num_attention_heads", hidden, heads);
+        int inner = keys.integer("intermediate_size");
+        double eps = keys.numberOr(1e-5, "layer_norm_eps");
+        boolean bias = keys.flag(true, "attention_bias");
+        Block block = new Block(
+                MultiHead.of(
+                        heads,
+                        heads,
+                        headDim,
+                        keys.partialRotary(headDim, 0.25, false),
+                        new Fused(new Linear("attention.query_key_value", hidden, 3 * hidden, bias), heads, "qkv"),
+                        new Linear("attention.dense", hidden, hidden, bias)),
+                new Mlp.Plain(
+                        keys.activation("gelu", "hidden_act"),
+                        new Linear("mlp.dense_h_to_4h", hidden, inner, true),
+                        new Linear("mlp.dense_4h_to_h", inner, hidden, true)),
+                Norms.before(
+                        new Norm(NormKind.LAYER, "input_layernorm", hidden, eps),
+                        new Norm(NormKind.LAYER, "post_attention_layernorm", hidden, eps)),
+                keys.flag(true, "use_parallel_residual") ? Residual.PARALLEL : Residual.SEQUENTIAL);
+        return new Architecture(
+                "gpt_neox",
+                hidden,
+                keys.integer("vocab_size"),
+                keys.integerOr(2048, "max_position_embeddings"),
+                "gpt_neox.",
+                "gpt_neox.layers",
+                Embedding.of("gpt_neox.embed_in", hidden),
+                Collections.nCopies(keys.integer("num_hidden_layers"), block),
+                Head.of(
+                        new Norm(NormKind.LAYER, "gpt_neox.final_layer_norm", hidden, eps),
+                        "embed_out",
+                        keys.flag(false, "tie_word_embeddings")));
+    }
+}

@@ -1,0 +1,408 @@
+package io.gptq4j.model;
+
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.NullUnmarked;
+
+/** GPT-like models' published definitions, loop by loop in double precision. */
+@NullUnmarked // absent tensors and keys are nulls here, as in the loops of a sketch
+final class PlainGpts extends PlainParts {
+    PlainGpts(Map<String, Object> config, Map<String, float[]> tensors) {
+        super(config, tensors);
+    }
+
+    @Override
+    double[][] logits(int[] ids) {
+        return switch ((String) config.get("model_type")) {
+            case "gpt2" -> gpt2(ids);
+            case "gpt_bigcode" -> bigcode(ids);
+            case "gptj", "codegen" -> gptj(ids);
+            case "gpt_neo" -> neo(ids);
+            case "gpt_neox" -> neox(ids);
+            case "falcon", "RefinedWeb", "RefinedWebModel" -> falcon(ids);
+            case "mpt" -> mpt(ids);
+            case "chatglm" -> chatglm(ids);
+            default -> throw new IllegalArgumentException();
+        };
+    }
+
+    private double[][] gpt2(int[] ids) {
+        int hidden = integer("n_embd", integer("hidden_size", 0));
+        int heads = integer("n_head", integer("num_attention_heads", 0));
+        double[][] h = add(rows("transformer.wte.weight", ids, 0, hidden), learned("transformer.wpe", ids, hidden));
+        for (int l = 0; l < integer("n_layer", integer("num_hidden_layers", 0)); l++) {
+            String p = "transformer.h." + l + ".";
+            double[][] qkv = conv1d(layerNorm(h, p + "ln_1", 1e-5), p + "attn.c_attn");
+            double scale = flag("scale_attn_weights", true) ? 1 / Math.sqrt(hidden / heads) : 1;
+            scale = flag("scale_attn_by_inverse_layer_idx", false) ? scale / (l + 1) : scale;
+            double[][] a = attend(
+                    columns(qkv, 0, hidden),
+                    columns(qkv, hidden, 2 * hidden),
+                    columns(qkv, 2 * hidden, 3 * hidden),
+                    heads,
+                    heads,
+                    scale,
+                    0,
+                    0,
+                    null);
+            h = add(h, conv1d(a, p + "attn.c_proj"));
+            double[][] m = activated(conv1d(layerNorm(h, p + "ln_2", 1e-5), p + "mlp.c_fc"), "activation_function");
+            h = add(h, conv1d(m, p + "mlp.c_proj"));
+        }
+        return linear(
+                layerNorm(h, "transformer.ln_f", 1e-5),
+                flag("tie_word_embeddings", true) ? "transformer.wte" : "lm_head");
+    }
+
+    private double[][] bigcode(int[] ids) {
+        int hidden = integer("n_embd", 0);
+        int heads = integer("n_head", 0);
+        int dim = hidden / heads;
+        boolean one = flag("multi_query", true);
+        double[][] h = add(rows("transformer.wte.weight", ids, 0, hidden), learned("transformer.wpe", ids, hidden));
+        for (int l = 0; l < integer("n_layer", 0); l++) {
+            String p = "transformer.h." + l + ".";
+            double[][] qkv = linear(layerNorm(h, p + "ln_1", 1e-5), p + "attn.c_attn");
+            double[][] q = one ? columns(qkv, 0, hidden) : everyThird(qkv, 0, heads, dim);
+            double[][] k = one ? columns(qkv, hidden, hidden + dim) : everyThird(qkv, 1, heads, dim);
+            double[][] v = one ? columns(qkv, hidden + dim, hidden + 2 * dim) : everyThird(qkv, 2, heads, dim);
+            double scale = flag("scale_attn_weights", true) ? Math.pow(dim, -0.5) : 1;
+            double[][] a = attend(q, k, v, heads, one ? 1 : heads, scale, 0, 0, null);
+            h = add(h, linear(a, p + "attn.c_proj"));
+            double[][] m = activated(linear(layerNorm(h, p + "ln_2", 1e-5), p + "mlp.c_fc"), "activation_function");
+            h = add(h, linear(m, p + "mlp.c_proj"));
+        }
+        return linear(layerNorm(h, "transformer.ln_f", 1e-5), "transformer.wte");
+    }
+
+    /** GPT-J and CodeGen, which fuses its projections: four times a quarter of q, of v, of k. */
+    private double[][] gptj(int[] ids) {
+        int hidden = integer("n_embd", 0);
+        int heads = integer("n_head", 0);
+        int dim = hidden / heads;
+        int rotated = integer("rotary_dim", 64);
+        double[][] h = rows("transformer.wte.weight", ids, 0, hidden);
+        for (int l = 0; l < integer("n_layer", 0); l++) {
+            String p = "transformer.h." + l + ".";
+            double[][] x = layerNorm(h, p + "ln_1", 1e-5);
+            double[][] q = new double[ids.length][hidden];
+            double[][] k = new double[ids.length][hidden];
+            double[][] v = new double[ids.length][hidden];
+            if (config.get("model_type").equals("gptj")) {
+                q = linear(x, p + "attn.q_proj");
+                k = linear(x, p + "attn.k_proj");
+                v = linear(x, p + "attn.v_proj");
+            } else {
+                double[][] fused = linear(x, p + "attn.qkv_proj");
+                int local = hidden / 4;
+                for (int t = 0; t < ids.length; t++) {
+                    for (int c = 0; c < hidden; c++) {
+                        int start = c / local * 3 * local + c % local;
+                        q[t][c] = fused[t][start];
+                        v[t][c] = fused[t][start + local];
+                        k[t][c] = fused[t][start + 2 * local];
+                    }
+                }
+            }
+            q = rotate(q, heads, dim, rotated, frequencies(rotated), true);
+            k = rotate(k, heads, dim, rotated, frequencies(rotated), true);
+            double[][] a = linear(attend(q, k, v, heads, heads, 1 / Math.sqrt(dim), 0, 0, null), p + "attn.out_proj");
+            double[][] m = linear(activated(linear(x, p + "mlp.fc_in"), "activation_function"), p + "mlp.fc_out");
+            h = add(add(a, m), h);
+        }
+        h = layerNorm(h, "transformer.ln_f", 1e-5);
+        return flag("tie_word_embeddings", false)
+                ? biased(linear(h, "transformer.wte"), "lm_head.bias")
+                : linear(h, "lm_head");
+    }
+
+    private double[][] neo(int[] ids) {
+        int hidden = integer("hidden_size", 0);
+        int heads = integer("num_heads", 0);
+        String[] kinds = {"global", "local", "global", "local"};
+        if (config.get("attention_layers") instanceof List<?> list) {
+            kinds = list.toArray(new String[0]);
+        } else if (config.get("attention_types") instanceof List<?> list) { // the tests have one pattern
+            List<?> pattern = (List<?>) ((List<?>) list.get(0)).get(0);
+            for (int l = 0; l < kinds.length; l++) {
+                kinds[l] = (String) pattern.get(l % pattern.size());
+            }
+        }
+        double[][] h = add(rows("transformer.wte.weight", ids, 0, hidden), learned("transformer.wpe", ids, hidden));
+        for (int l = 0; l < integer("num_layers", 0); l++) {
+            String p = "transformer.h." + l + ".";
+            double[][] x = layerNorm(h, p + "ln_1", 1e-5);
+            double[][] a = attend(
+                    linear(x, p + "attn.attention.q_proj"),
+                    linear(x, p + "attn.attention.k_proj"),
+                    linear(x, p + "attn.attention.v_proj"),
+                    heads,
+                    heads,
+                    1,
+                    kinds[l].equals("local") ? integer("window_size", 256) : 0,
+                    0,
+                    null);
+            h = add(h, linear(a, p + "attn.attention.out_proj"));
+            double[][] m = activated(linear(layerNorm(h, p + "ln_2", 1e-5), p + "mlp.c_fc"), "activation_function");
+            h = add(h, linear(m, p + "mlp.c_proj"));
+        }
+        return linear(layerNorm(h, "transformer.ln_f", 1e-5), "transformer.wte");
+    }
+
+    private double[][] neox(int[] ids) {
+        int hidden = integer("hidden_size", 0);
+        int heads = integer("num_attention_heads", 0);
+        int dim = hidden / heads;
+        Map<?, ?> rope = config.get("rope_parameters") instanceof Map<?, ?> map ? map : Map.of();
+        double share = rope.containsKey("partial_rotary_factor")
+                ? (Double) rope.get("partial_rotary_factor")
+                : number("rotary_pct", 0.25);
+        double base =
+                rope.containsKey("rope_theta") ? (Double) rope.get("rope_theta") : number("rotary_emb_base", 10000);
+        int rotated = (int) (dim * share);
+        double[] frequencies = new double[rotated / 2];
+        for (int i = 0; i < frequencies.length; i++) {
+            frequencies[i] = Math.pow(base, -2.0 * i / rotated);
+        }
+        double eps = number("layer_norm_eps", 1e-5);
+        double[][] h = rows("gpt_neox.embed_in.weight", ids, 0, hidden);
+        for (int l = 0; l < integer("num_hidden_layers", 0); l++) {
+            String p = "gpt_neox.layers." + l + ".";
+            double[][] qkv = linear(layerNorm(h, p + "input_layernorm", eps), p + "attention.query_key_value");
+            double[][] q = rotate(everyThird(qkv, 0, heads, dim), heads, dim, rotated, frequencies, false);
+            double[][] k = rotate(everyThird(qkv, 1, heads, dim), heads, dim, rotated, frequencies, false);
+            double[][] v = everyThird(qkv, 2, heads, dim);
+            double[][] a = linear(attend(q, k, v, heads, heads, 1 / Math.sqrt(dim), 0, 0, null), p + "attention.dense");
+            double[][] between = flag("use_parallel_residual", true) ? h : add(h, a);
+            double[][] m = activated(
+                    linear(layerNorm(between, p + "post_attention_layernorm", eps), p + "mlp.dense_h_to_4h"),
+                    "hidden_act");
+            h = add(add(h, a), linear(m, p + "mlp.dense_4h_to_h"));
+        }
+        h = layerNorm(h, "gpt_neox.final_layer_norm", eps);
+        return linear(h, flag("tie_word_embeddings", false) ? "gpt_neox.embed_in" : "embed_out");
+    }
+
+    private double[][] falcon(int[] ids) {
+        int hidden = integer("hidden_size", 0);
+        int heads = integer("num_attention_heads", integer("n_head", 0));
+        int dim = hidden / heads;
+        boolean groups =
+                flag("new_decoder_architecture", config.get("model_type").equals("RefinedWeb"));
+        boolean parallel = flag("parallel_attn", true);
+        boolean one = !groups && flag("multi_query", true);
+        int kv = groups ? integer("num_kv_heads", integer("n_head_kv", heads)) : one ? 1 : heads;
+        int each = heads / kv;
+        boolean twoNorms = groups && integer("num_ln_in_parallel_attn", 2) == 2;
+        boolean alibi = flag("alibi", false);
+        double[] slopes = slopes(heads, 8);
+        for (int i = 0; i < heads; i++) {
+            slopes[i] =
+                    bfloat16(slopes[i]) / Math.sqrt(dim); // with few tokens, products with positions are exact enough
+        }
+        double[][] h = rows("transformer.word_embeddings.weight", ids, 0, hidden);
+        for (int l = 0; l < integer("num_hidden_layers", integer("n_layer", 0)); l++) {
+            String p = "transformer.h." + l + ".";
+            double[][] x = layerNorm(h, p + (twoNorms ? "ln_attn" : "input_layernorm"), 1e-5);
+            double[][] fused = linear(x, p + "self_attention.query_key_value");
+            double[][] q = new double[ids.length][hidden];
+            double[][] k = new double[ids.length][kv * dim];
+            double[][] v = new double[ids.length][kv * dim];
+            for (int t = 0; t < ids.length; t++) {
+                for (int g = 0; g < kv; g++) {
+                    int start = g * (each + 2) * dim;
+                    System.arraycopy(fused[t], start, q[t], g * each * dim, each * dim);
+                    System.arraycopy(fused[t], start + each * dim, k[t], g * dim, dim);
+                    System.arraycopy(fused[t], start + (each + 1) * dim, v[t], g * dim, dim);
+                }
+            }
+            if (!alibi) {
+                q = rotate(q, heads, dim, dim, frequencies(dim), false);
+                k = rotate(k, kv, dim, dim, frequencies(dim), false);
+            }
+            double[][] a = attend(q, k, v, heads, kv, 1 / Math.sqrt(dim), 0, 0, alibi ? slopes : null);
+            a = linear(a, p + "self_attention.dense");
+            double[][] y = x;
+            if (twoNorms) {
+                y = layerNorm(h, p + "ln_mlp", 1e-5);
+            } else if (!parallel) {
+                y = layerNorm(add(h, a), p + "post_attention_layernorm", 1e-5);
+            }
+            double[][] m = activated(linear(y, p + "mlp.dense_h_to_4h"), "activation");
+            h = add(add(h, a), linear(m, p + "mlp.dense_4h_to_h"));
+        }
+        h = layerNorm(h, "transformer.ln_f", 1e-5);
+        return linear(h, flag("tie_word_embeddings", true) ? "transformer.word_embeddings" : "lm_head");
+    }
+
+    private double[][] mpt(int[] ids) {
+        int hidden = integer("d_model", 0);
+        int heads = integer("n_heads", 0);
+        int dim = hidden / heads;
+        Map<?, ?> own = config.get("attn_config") instanceof Map<?, ?> map ? map : Map.of();
+        int kv = "multiquery_attention".equals(own.get("attn_type"))
+                ? 1
+                : own.get("kv_n_heads") instanceof Integer some ? some : heads;
+        double scale = own.get("softmax_scale") instanceof Double given ? given : 1 / Math.sqrt(dim);
+        double bound = own.get("clip_qkv") instanceof Double given ? given : Double.POSITIVE_INFINITY;
+        boolean alibi = !Boolean.FALSE.equals(own.get("alibi"));
+        double[] slopes = slopes(heads, own.get("alibi_bias_max") instanceof Integer most ? most : 8);
+        double[][] h = rows("transformer.wte.weight", ids, 0, hidden);
+        if (!alibi && flag("learned_pos_emb", true)) {
+            h = add(h, learned("transformer.wpe", ids, hidden));
+        }
+        for (int l = 0; l < integer("n_layers", 0); l++) {
+            String p = "transformer.blocks." + l + ".";
+            double[][] fused = map(
+                    linear(layerNorm(h, p + "norm_1", 1e-5), p + "attn.Wqkv"),
+                    x -> Math.max(-bound, Math.min(bound, x)));
+            double[][] q = columns(fused, 0, hidden);
+            double[][] k = columns(fused, hidden, hidden + kv * dim);
+            if (Boolean.TRUE.equals(own.get("qk_ln"))) {
+                q = layerNorm(q, p + "attn.q_ln", 1e-5);
+                k = layerNorm(k, p + "attn.k_ln", 1e-5);
+            }
+            double[][] v = columns(fused, hidden + kv * dim, hidden + 2 * kv * dim);
+            double[][] a = attend(q, k, v, heads, kv, scale, 0, 0, alibi ? slopes : null);
+            h = add(h, linear(a, p + "attn.out_proj"));
+            double[][] m = map(linear(layerNorm(h, p + "norm_2", 1e-5), p + "ffn.up_proj"), PlainGpts::gelu);
+            h = add(h, linear(m, p + "ffn.down_proj"));
+        }
+        h = layerNorm(h, "transformer.norm_f", 1e-5);
+        return linear(h, flag("tie_word_embeddings", true) ? "transformer.wte" : "lm_head");
+    }
+
+    private double[][] chatglm(int[] ids) {
+        int hidden = integer("hidden_size", 0);
+        int heads = integer("num_attention_heads", 0);
+        int dim = integer("kv_channels", 128);
+        int kv = integer("multi_query_group_num", heads);
+        int inner = integer("ffn_hidden_size", 0);
+        boolean fromNorm = flag("apply_residual_connection_post_layernorm", false);
+        double ratio = number("rope_ratio", 1);
+        boolean stretched = "chatglm2-6b-32k".equals(config.get("_name_or_path"));
+        double[] frequencies = new double[dim / 4];
+        for (int i = 0; i < frequencies.length; i++) {
+            frequencies[i] =
+                    Math.pow(stretched ? 10000 : 10000 * ratio, -2.0 * i / (dim / 2)) / (stretched ? ratio : 1);
+        }
+        double[][] h = rows("transformer.embedding.word_embeddings.weight", ids, 0, hidden);
+        for (int l = 0; l < integer("num_layers", 0); l++) {
+            String p = "transformer.encoder.layers." + l + ".";
+            double[][] x = norm(h, p + "input_layernorm");
+            double[][] fused = linear(x, p + "self_attention.query_key_value");
+            boolean shared = flag("multi_query_attention", false);
+            int keys = heads * dim;
+            int values = keys + kv * dim;
+            double[][] q = shared ? columns(fused, 0, keys) : everyThird(fused, 0, heads, dim);
+            double[][] k = shared ? columns(fused, keys, values) : everyThird(fused, 1, heads, dim);
+            double[][] v = shared ? columns(fused, values, values + kv * dim) : everyThird(fused, 2, heads, dim);
+            q = rotate(q, heads, dim, dim / 2, frequencies, true);
+            k = rotate(k, kv, dim, dim / 2, frequencies, true);
+            double[][] a = attend(q, k, v, heads, kv, 1 / Math.sqrt(dim), 0, 0, null);
+            h = add(fromNorm ? x : h, linear(a, p + "self_attention.dense"));
+            x = norm(h, p + "post_attention_layernorm");
+            double[][] both = linear(x, p + "mlp.dense_h_to_4h");
+            double[][] m = times(map(columns(both, 0, inner), PlainParts::silu), columns(both, inner, 2 * inner));
+            h = add(fromNorm ? x : h, linear(m, p + "mlp.dense_4h_to_h"));
+        }
+        h = flag("post_layer_norm", true) ? norm(h, "transformer.encoder.final_layernorm") : h;
+        return linear(h, "transformer.output_layer");
+    }
+
+    private double[][] norm(double[][] x, String name) {
+        double eps = number("layernorm_epsilon", 1e-5);
+        return flag("rmsnorm", true) ? rmsNorm(x, name, eps) : layerNorm(x, name, eps);
+    }
+
+    /** y = x W + b, with W as [in, out]. */
+    private double[][] conv1d(double[][] x, String name) {
+        float[] w = tensors.get(name + ".weight");
+        float[] b = tensors.get(name + ".bias");
+        double[][] y = new double[x.length][b.length];
+        for (int t = 0; t < x.length; t++) {
+            for (int o = 0; o < b.length; o++) {
+                y[t][o] = b[o];
+                for (int i = 0; i < x[t].length; i++) {
+                    y[t][o] += x[t][i] * w[i * b.length + o];
+                }
+            }
+        }
+        return y;
+    }
+
+    /** One part of what is q, k and v head by head. */
+    private static double[][] everyThird(double[][] fused, int part, int heads, int dim) {
+        double[][] y = new double[fused.length][heads * dim];
+        for (int t = 0; t < fused.length; t++) {
+            for (int c = 0; c < heads * dim; c++) {
+                y[t][c] = fused[t][(c / dim * 3 + part) * dim + c % dim];
+            }
+        }
+        return y;
+    }
+
+    private double[][] learned(String name, int[] ids, int hidden) {
+        int[] positions = new int[ids.length];
+        for (int t = 0; t < ids.length; t++) {
+            positions[t] = t;
+        }
+        return rows(name + ".weight", positions, 0, hidden);
+    }
+
+    private double[][] biased(double[][] x, String name) {
+        float[] b = tensors.get(name);
+        for (double[] row : x) {
+            for (int i = 0; i < row.length; i++) {
+                row[i] += b[i];
+            }
+        }
+        return x;
+    }
+
+    /** The exact GELU, or what the config calls it; absent means GELU's approximation for those that derive from GPT-2. */
+    private double[][] activated(double[][] x, String key) {
+        String name = (String) config.getOrDefault(key, key.equals("activation_function") ? "gelu_new" : "gelu");
+        return map(x, v -> switch (name) {
+            case "gelu" -> gelu(v);
+            case "gelu_new", "gelu_fast", "gelu_pytorch_tanh" -> geluTanh(v);
+            case "relu" -> Math.max(0, v);
+            default -> throw new IllegalArgumentException(name);
+        });
+    }
+
+    /** x times the normal distribution's integral up to x, by Simpson's rule. */
+    private static double gelu(double x) {
+        int steps = 2000;
+        double sum = 0;
+        for (int i = 0; i <= steps; i++) {
+            double at = x * i / steps;
+            sum += Math.exp(-at * at / 2) * (i == 0 || i == steps ? 1 : i % 2 == 0 ? 2 : 4);
+        }
+        return x * (0.5 + sum * x / steps / 3 / Math.sqrt(2 * Math.PI));
+    }
+
+    /** The slopes of n heads, as MosaicML writes them: those of the next power of two, every other one first. */
+    private static double[] slopes(int heads, double largest) {
+        int power = 1;
+        while (power < heads) {
+            power *= 2;
+        }
+        double[] slopes = new double[heads];
+        for (int i = 0; i < heads; i++) {
+            int place = power == heads ? i + 1 : i < power / 2 ? 2 * (i + 1) : 2 * (i - power / 2) + 1;
+            slopes[i] = Math.pow(2, -place * largest / power);
+        }
+        return slopes;
+    }
+
+    /** Rounded to seven bits after the leading one. */
+    private static double bfloat16(double x) {
+        double unit = Math.scalb(1.0, Math.getExponent(x) - 7);
+        return Math.rint(x / unit) * unit;
+    }
+
+    private boolean flag(String key, boolean defaultValue) {
+        return (Boolean) config.getOrDefault(key, defaultValue);
+    }
+}
