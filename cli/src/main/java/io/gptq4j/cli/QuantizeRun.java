@@ -226,12 +226,6 @@ record QuantizeRun(
             @Override
             public void moduleQuantized(ModuleReport report) {
                 view.update(++done, String.format(Locale.ROOT, "%s loss %.3g", report.module(), report.loss()));
-                if (report.dampPercent() > plan.options(report.module()).dampPercent()) {
-                    console.warn(report.module() + ": the Hessian is not positive definite; "
-                            + (report.dampPercent() >= 1
-                                    ? "rounded to nearest instead"
-                                    : "damping raised to " + report.dampPercent()));
-                }
             }
         };
     }
