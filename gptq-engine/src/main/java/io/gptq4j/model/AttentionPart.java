@@ -100,7 +100,7 @@ final class AttentionPart {
         }
         boolean limited = multi.window() > 0 && multi.window() < tokens;
         if (multi.softcap() > 0) {
-            Tensor mask = positions.mask(tokens, limited ? multi.window() : tokens);
+            Tensor mask = positions.mask(tokens, limited ? multi.window() : Integer.MAX_VALUE);
             return scope.call("decoder", "attend_capped", q, k, v, mask, multi.scale(), multi.softcap());
         }
         return limited
