@@ -36,7 +36,7 @@ import org.jspecify.annotations.Nullable;
  * @param plan what is quantized, and how; widths that a target chooses are assumed until they are measured
  * @param target chooses widths, or null
  * @param windows what it is calibrated on
- * @param seed what chose them
+ * @param calibration what chose them
  * @param memory where hidden states are kept
  * @param heldOut what the perplexity is measured on, or null
  * @param readme the model's README.md, or null
@@ -49,7 +49,7 @@ record QuantizeRun(
         QuantizationPlan plan,
         @Nullable TargetWidths target,
         CalibrationSet windows,
-        long seed,
+        CalibrationOptions calibration,
         MemoryOptions memory,
         @Nullable HeldOut heldOut,
         byte @Nullable [] readme) {
@@ -86,7 +86,7 @@ record QuantizeRun(
                 plan,
                 target,
                 windows,
-                calibration.seed(),
+                calibration,
                 memory,
                 perplexity.heldOut(checkpoint, windows, architecture),
                 QuantizeReport.readme(checkpoint));
@@ -147,7 +147,7 @@ record QuantizeRun(
                         .collect(Collectors.joining(", ")),
                 chosen.size().bitsPerWeight()));
         return new QuantizeRun(
-                console, options, source, checkpoint, chosen, null, windows, seed, memory, heldOut, readme);
+                console, options, source, checkpoint, chosen, null, windows, calibration, memory, heldOut, readme);
     }
 
     private void write(
@@ -159,12 +159,13 @@ record QuantizeRun(
                 destination.directory(),
                 plan,
                 windows,
-                seed,
+                calibration.seed(),
                 destination.repo() == null ? null : destination.repo().id().toString());
         Session session = sessions.get(0);
         try (HeldOut.Measurement measurement = heldOut == null ? null : heldOut.begin(session, console)) {
             GptqQuantizer.Builder quantizer = GptqQuantizer.builder(session.model(), plan)
-                    .budget(memory.budget(session.torch(), destination.directory()));
+                    .budget(memory.budget(session.torch(), destination.directory()))
+                    .allExperts(calibration.allExperts());
             sessions.subList(1, sessions.size()).forEach(other -> quantizer.alsoOn(other.model()));
             if (measurement != null) {
                 quantizer.observer(measurement.observer());

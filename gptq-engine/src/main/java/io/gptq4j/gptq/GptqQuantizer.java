@@ -18,7 +18,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -58,12 +57,14 @@ public final class GptqQuantizer {
     private final QuantizationPlan plan;
     private final TensorStore.Budget budget;
     private final @Nullable BlockObserver observer;
+    private final boolean allExperts;
 
     private GptqQuantizer(Builder builder) {
         this.models = List.copyOf(builder.models);
         this.plan = builder.plan;
         this.budget = builder.budget;
         this.observer = builder.observer;
+        this.allExperts = builder.allExperts;
     }
 
     /** A run of {@code plan} over a float model. */
@@ -78,6 +79,7 @@ public final class GptqQuantizer {
         private TensorStore.Budget budget =
                 new TensorStore.Budget(0, Long.MAX_VALUE, Path.of(System.getProperty("java.io.tmpdir")));
         private @Nullable BlockObserver observer;
+        private boolean allExperts;
 
         private Builder(LanguageModel model, QuantizationPlan plan) {
             if (model.weights().isQuantized()) {
@@ -103,6 +105,12 @@ public final class GptqQuantizer {
         /** Who sees the blocks; called on the thread that runs. */
         public Builder observer(BlockObserver observer) {
             this.observer = observer;
+            return this;
+        }
+
+        /** Calibrates every expert on all tokens, whatever the router says; the windows still go through those it chooses. */
+        public Builder allExperts(boolean all) {
+            this.allExperts = all;
             return this;
         }
 
@@ -200,7 +208,7 @@ public final class GptqQuantizer {
                         .map(group -> new Hessian(
                                 works.get(index), group.modules().get(0).in()))
                         .toList();
-                observe(lane, layer, stage, groups, own);
+                observe(lane, layer, stage, groups, own, allExperts);
                 return own;
             });
             for (List<Hessian> other : parts.subList(1, parts.size())) {
@@ -209,7 +217,7 @@ public final class GptqQuantizer {
                     other.get(g).close();
                 }
             }
-            fillStarved(works.get(0), groups, parts.get(0));
+            fillStarved(lanes.first(), works.get(0), stage, groups, parts.get(0));
             List<ModuleReport> reports = new ArrayList<>();
             for (int g = 0; g < groups.size(); g++) {
                 reports.addAll(
@@ -222,19 +230,43 @@ public final class GptqQuantizer {
         }
     }
 
-    /** Experts that few tokens came to learn from all those whose Hessians are in memory with theirs. */
-    private void fillStarved(Scope work, List<ModuleGroup> groups, List<Hessian> hessians) {
-        List<Hessian> experts = IntStream.range(0, groups.size())
-                .filter(g -> groups.get(g).expert().isPresent())
-                .mapToObj(hessians::get)
-                .toList();
-        List<Hessian> starved = experts.stream().filter(Siblings::isStarved).toList();
-        if (starved.isEmpty() || plan.options().reference()) {
+    /**
+     * Experts that few tokens came to learn from all those whose Hessians are in memory with theirs. Inner channels of one
+     * expert have nothing to do with those of another, so before the last module they learn from what their own channels make
+     * of tokens that went elsewhere.
+     */
+    private void fillStarved(Lane lane, Scope work, Stage stage, List<ModuleGroup> groups, List<Hessian> hessians)
+            throws IOException {
+        List<ModuleGroup> experts = new ArrayList<>();
+        List<Hessian> seen = new ArrayList<>();
+        List<Integer> starved = new ArrayList<>();
+        for (int g = 0; g < groups.size(); g++) {
+            if (groups.get(g).expert().isPresent()) {
+                if (Siblings.isStarved(hessians.get(g))) {
+                    starved.add(experts.size());
+                }
+                experts.add(groups.get(g));
+                seen.add(hessians.get(g));
+            }
+        }
+        if (starved.isEmpty() || allExperts || plan.options().reference()) {
             return;
         }
-        try (Siblings siblings = new Siblings(work, experts.get(0).size())) {
-            experts.forEach(siblings::add);
-            starved.forEach(siblings::fill);
+        int in = seen.get(0).size();
+        if (stage == Stage.MLP_IN) {
+            try (Siblings siblings = new Siblings(work, in)) {
+                seen.forEach(siblings::add);
+                starved.forEach(expert -> siblings.fill(seen.get(expert)));
+            }
+            return;
+        }
+        for (int expert : starved) { // one prior at a time is in memory
+            try (Siblings others = new Siblings(work, in);
+                    Hessian sample = new Hessian(work, in)) {
+                lane.sample(List.of(experts.get(expert)), List.of(sample));
+                others.add(sample);
+                others.fill(seen.get(expert));
+            }
         }
     }
 
@@ -336,10 +368,11 @@ public final class GptqQuantizer {
      *
      * @throws CheckpointException with block, module and what may help
      */
-    static void observe(Lane lane, int layer, Stage stage, List<ModuleGroup> groups, List<Hessian> hessians)
+    static void observe(
+            Lane lane, int layer, Stage stage, List<ModuleGroup> groups, List<Hessian> hessians, boolean allTokens)
             throws IOException {
         try {
-            lane.observe(stage, groups, hessians, false);
+            lane.observe(stage, groups, hessians, allTokens);
         } catch (NotFiniteException e) {
             FloatType type = lane.model().type();
             ModuleGroup group = groups.get(hessians.indexOf(e.hessian()));

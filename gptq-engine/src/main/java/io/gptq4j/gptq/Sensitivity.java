@@ -186,7 +186,7 @@ public final class Sensitivity {
         DecoderBlock block = lane.block();
         try (Scope own = work.child()) {
             Hessian hessian = new Hessian(own, group.modules().get(0).in());
-            GptqQuantizer.observe(lane, layer, group.stage(), List.of(group), List.of(hessian));
+            GptqQuantizer.observe(lane, layer, group.stage(), List.of(group), List.of(hessian), false);
             Map<GptqOptions, List<Linear>> together = plan.byOptions(layer, group.modules());
             Map<GptqOptions, GptqSolver.Factored> factors = new HashMap<>();
             for (int width = 0; width < losses.length; width++) {

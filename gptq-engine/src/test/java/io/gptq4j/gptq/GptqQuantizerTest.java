@@ -531,4 +531,27 @@ class GptqQuantizerTest {
                     .hasMessageContaining("A window of 65 tokens does not fit this model: it takes 2 to 64");
         }
     }
+
+    @Test
+    void calibratesEveryExpertOnAllTokensIfAsked() throws Exception {
+        Path model = TinyModels.write(directory.resolve("model"), TinyModels.config("mixtral"), 15);
+        try (Checkpoint checkpoint = Checkpoint.open(model);
+                LanguageModel language = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
+            QuantizationPlan plan =
+                    QuantizationPlan.of(language.architecture(), TinyModels.options(4, 32, true, true, true, 128));
+            List<ModuleReport> routed = GptqQuantizer.builder(language, plan)
+                    .build()
+                    .run(TinyModels.windows(5), module -> {}, QuantizationListener.SILENT);
+            List<ModuleReport> all = GptqQuantizer.builder(language, plan)
+                    .allExperts(true)
+                    .build()
+                    .run(TinyModels.windows(5), module -> {}, QuantizationListener.SILENT);
+            assertThat(all).extracting(ModuleReport::tokens).containsOnly(90 * 24L);
+            assertThat(routed.stream()
+                            .filter(report -> report.module().endsWith(".w2") && report.block() == 0)
+                            .mapToLong(ModuleReport::tokens)
+                            .sum())
+                    .isEqualTo(2 * 90 * 24L); // two experts for each token
+        }
+    }
 }
