@@ -13,7 +13,39 @@ import java.util.TreeMap;
 /** The register of model families. */
 public final class ModelFamilies {
     /** Every family there is. */
-    public static final List<ModelFamily> ALL = List.of(LlamaFamily.FAMILY, OptFamily.FAMILY, BloomFamily.FAMILY);
+    public static final List<ModelFamily> ALL = List.of(
+            LlamaFamily.FAMILY,
+            Qwen2Family.FAMILY,
+            Qwen3Family.FAMILY,
+            MistralFamily.FAMILY,
+            MinistralFamily.FAMILY,
+            Ministral3Family.FAMILY,
+            GemmaFamily.FAMILY,
+            Gemma2Family.FAMILY,
+            Gemma3Family.FAMILY,
+            Phi3Family.FAMILY,
+            PhiFamily.FAMILY,
+            CohereFamily.FAMILY,
+            Cohere2Family.FAMILY,
+            GraniteFamily.FAMILY,
+            SmolLm3Family.FAMILY,
+            OlmoFamily.FAMILY,
+            Olmo2Family.FAMILY,
+            Olmo3Family.FAMILY,
+            Exaone4Family.FAMILY,
+            SeedOssFamily.FAMILY,
+            StableLmFamily.FAMILY,
+            Starcoder2Family.FAMILY,
+            GlmFamily.FAMILY,
+            BaichuanFamily.FAMILY,
+            InternLm2Family.FAMILY,
+            NemotronFamily.FAMILY,
+            HeliumFamily.FAMILY,
+            ArceeFamily.FAMILY,
+            HunYuanFamily.FAMILY,
+            Ernie45Family.FAMILY,
+            OptFamily.FAMILY,
+            BloomFamily.FAMILY);
 
     private ModelFamilies() {}
 
