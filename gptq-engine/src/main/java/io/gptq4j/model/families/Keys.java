@@ -226,7 +226,14 @@ final class Keys {
     /** The part of {@code rope_parameters} for one layer type, where they differ by it. */
     Optional<ModelConfig> rope(String layerType) throws CheckpointException {
         Optional<ModelConfig> parameters = object("rope_parameters");
-        return parameters.isPresent() ? parameters.get().object(layerType) : Optional.empty();
+        if (parameters.isEmpty() || layered()) {
+            return parameters.isPresent() ? parameters.get().object(layerType) : Optional.empty();
+        }
+        if (layerType.equals("full_attention") || !parameters.get().has("rope_theta")) {
+            return parameters;
+        }
+        Map<String, Object> plain = Map.of("rope_theta", parameters.get().doubleValue("rope_theta"));
+        return Optional.of(ModelConfig.of(plain, config.origin())); // scaling is for layers that see all
     }
 
     /** {@code max_position_embeddings}, or more where a rotary scaling reaches beyond. */
