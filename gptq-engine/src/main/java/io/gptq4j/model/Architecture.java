@@ -65,6 +65,8 @@ public record Architecture(
         RMS_PLUS_ONE,
         /** LayerNorm with weight and bias. */
         LAYER,
+        /** LayerNorm whose stored weights are one less than what it multiplies by; with a bias. */
+        LAYER_PLUS_ONE,
         /** LayerNorm without a bias. */
         LAYER_UNBIASED,
         /** LayerNorm without learned parameters. */
@@ -256,7 +258,7 @@ public record Architecture(
         if (norm.kind() != NormKind.LAYER_PLAIN) {
             shapes.put(path.apply(norm.name()) + ".weight", shape(norm.size()));
         }
-        if (norm.kind() == NormKind.LAYER) {
+        if (norm.kind() == NormKind.LAYER || norm.kind() == NormKind.LAYER_PLUS_ONE) {
             shapes.put(path.apply(norm.name()) + ".bias", shape(norm.size()));
         }
     }

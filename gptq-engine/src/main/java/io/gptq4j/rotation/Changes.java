@@ -128,7 +128,7 @@ final class Changes {
         double offset = switch (norm.kind()) {
             case RMS -> 0;
             case RMS_PLUS_ONE -> 1;
-            case LAYER, LAYER_UNBIASED, LAYER_PLAIN ->
+            case LAYER, LAYER_PLUS_ONE, LAYER_UNBIASED, LAYER_PLAIN ->
                 throw refused("its LayerNorm subtracts the mean of the channels, which after a rotation are others");
         };
         String weight = prefix + norm.name() + ".weight";

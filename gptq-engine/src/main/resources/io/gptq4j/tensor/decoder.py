@@ -58,6 +58,10 @@ class Decoder(Module):
   def layer_norm(self: __torch__.Decoder, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     return torch.layer_norm(x, [torch.size(x, -1)], weight, bias, eps)
 
+  # Weights are stored less one.
+  def layer_norm_plus_one(self: __torch__.Decoder, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    return torch.layer_norm(x, [torch.size(x, -1)], torch.add(weight, 1.), bias, eps)
+
   def unbiased_layer_norm(self: __torch__.Decoder, x: Tensor, weight: Tensor, eps: float) -> Tensor:
     y = torch.layer_norm(x.to(6), [torch.size(x, -1)], None, None, eps)
     return torch.type_as(torch.mul_(y, weight.to(6)), x)

@@ -22,6 +22,7 @@ final class PlainGpts extends PlainParts {
             case "falcon", "RefinedWeb", "RefinedWebModel" -> falcon(ids);
             case "mpt" -> mpt(ids);
             case "chatglm" -> chatglm(ids);
+            case "nemotron" -> nemotron(ids);
             default -> throw new IllegalArgumentException();
         };
     }
@@ -308,6 +309,35 @@ final class PlainGpts extends PlainParts {
         }
         h = flag("post_layer_norm", true) ? norm(h, "transformer.encoder.final_layernorm") : h;
         return linear(h, "transformer.output_layer");
+    }
+
+    private double[][] nemotron(int[] ids) {
+        int hidden = integer("hidden_size", 0);
+        int heads = integer("num_attention_heads", 0);
+        int kv = integer("num_key_value_heads", heads);
+        int dim = integer("head_dim", hidden / heads);
+        int rotated = (int) (dim * number("partial_rotary_factor", 0.5));
+        double eps = number("norm_eps", 1e-5);
+        double[][] h = rows("model.embed_tokens.weight", ids, 0, hidden);
+        for (int l = 0; l < integer("num_hidden_layers", 0); l++) {
+            String p = "model.layers." + l + ".";
+            double[][] x = layerNormPlusOne(h, p + "input_layernorm", eps);
+            double[][] q = linear(x, p + "self_attn.q_proj");
+            double[][] k = linear(x, p + "self_attn.k_proj");
+            q = rotate(q, heads, dim, rotated, frequencies(rotated), false);
+            k = rotate(k, kv, dim, rotated, frequencies(rotated), false);
+            double[][] a = attend(q, k, linear(x, p + "self_attn.v_proj"), heads, kv, 1 / Math.sqrt(dim), 0, 0, null);
+            h = add(h, linear(a, p + "self_attn.o_proj"));
+            x = layerNormPlusOne(h, p + "post_attention_layernorm", eps);
+            double[][] m = map(linear(x, p + "mlp.up_proj"), v -> v > 0 ? v * v : 0);
+            h = add(h, linear(m, p + "mlp.down_proj"));
+        }
+        return linear(layerNormPlusOne(h, "model.norm", eps), "lm_head");
+    }
+
+    /** A LayerNorm that multiplies by one more than its weights: the sum of what they and a weight of one give. */
+    private double[][] layerNormPlusOne(double[][] x, String name, double eps) {
+        return add(layerNorm(x, name, eps), layerNorm(x, "no norm of this model", eps));
     }
 
     private double[][] norm(double[][] x, String name) {

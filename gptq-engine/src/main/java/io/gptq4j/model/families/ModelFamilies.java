@@ -25,7 +25,8 @@ public final class ModelFamilies {
             GptNeoxFamily.FAMILY,
             FalconFamily.FAMILY,
             MptFamily.FAMILY,
-            ChatglmFamily.FAMILY);
+            ChatglmFamily.FAMILY,
+            NemotronFamily.FAMILY);
 
     private ModelFamilies() {}
 
