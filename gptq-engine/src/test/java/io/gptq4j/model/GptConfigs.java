@@ -195,6 +195,10 @@ public final class GptConfigs {
                         true,
                         "num_attention_heads",
                         2));
+        all.put(
+                "falcon rw, slopes that bfloat16 rounds",
+                falcon("alibi", true, "multi_query", false, "num_attention_heads", 16));
+        all.put("falcon, one key head, alibi", falcon("alibi", true));
         all.put("falcon, one key head, sequential", falcon("parallel_attn", false, "activation", "gelu_new"));
         all.put("mpt", mpt());
         all.put(

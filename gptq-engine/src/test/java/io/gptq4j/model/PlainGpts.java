@@ -196,11 +196,6 @@ final class PlainGpts extends PlainParts {
         int each = heads / kv;
         boolean twoNorms = groups && integer("num_ln_in_parallel_attn", 2) == 2;
         boolean alibi = flag("alibi", false);
-        double[] slopes = slopes(heads, 8);
-        for (int i = 0; i < heads; i++) {
-            slopes[i] =
-                    bfloat16(slopes[i]) / Math.sqrt(dim); // with few tokens, products with positions are exact enough
-        }
         double[][] h = rows("transformer.word_embeddings.weight", ids, 0, hidden);
         for (int l = 0; l < integer("num_hidden_layers", integer("n_layer", 0)); l++) {
             String p = "transformer.h." + l + ".";
@@ -221,7 +216,9 @@ final class PlainGpts extends PlainParts {
                 q = rotate(q, heads, dim, dim, frequencies(dim), false);
                 k = rotate(k, kv, dim, dim, frequencies(dim), false);
             }
-            double[][] a = attend(q, k, v, heads, kv, 1 / Math.sqrt(dim), 0, 0, alibi ? slopes : null);
+            q = alibi ? besideBiases(q, heads, heads, dim, false) : q;
+            k = alibi ? besideBiases(k, heads, kv, dim, true) : k;
+            double[][] a = attend(q, k, v, heads, kv, 1 / Math.sqrt(dim), 0, 0, null);
             a = linear(a, p + "self_attention.dense");
             double[][] y = x;
             if (twoNorms) {
@@ -234,6 +231,22 @@ final class PlainGpts extends PlainParts {
         }
         h = layerNorm(h, "transformer.ln_f", 1e-5);
         return linear(h, flag("tie_word_embeddings", true) ? "transformer.word_embeddings" : "lm_head");
+    }
+
+    /** Each head with as many channels more as there are heads: for a key all heads' biases, for a query a one at its own. */
+    private static double[][] besideBiases(double[][] x, int heads, int own, int dim, boolean keys) {
+        double[] slopes = slopes(heads, 8);
+        double[][] y = new double[x.length][own * (dim + heads)];
+        for (int t = 0; t < x.length; t++) {
+            for (int head = 0; head < own; head++) {
+                System.arraycopy(x[t], head * dim, y[t], head * (dim + heads), dim);
+                for (int h = 0; h < heads; h++) {
+                    double bias = bfloat16(bfloat16(slopes[h]) * t);
+                    y[t][head * (dim + heads) + dim + h] = keys ? bias : h == head ? 1 : 0;
+                }
+            }
+        }
+        return y;
     }
 
     private double[][] mpt(int[] ids) {
