@@ -42,10 +42,23 @@ public record ModelFamily(String name, List<String> modelTypes, String variants,
     /** Reads config.json; every key that changes the computation is obeyed or refused by name. */
     public interface Reader {
         /**
-         * The architecture that the config describes.
+         * What the config describes.
          *
          * @throws CheckpointException naming the key that is missing, wrong or not supported
          */
-        Architecture read(ModelConfig config) throws CheckpointException;
+        Reading read(ModelConfig config) throws CheckpointException;
+    }
+
+    /**
+     * What a family has made of a config.
+     *
+     * @param architecture what it describes
+     * @param warnings what a user should know, in sentences; keys of which it is not known what they do among it
+     */
+    public record Reading(Architecture architecture, List<String> warnings) {
+        /** Copies the list. */
+        public Reading {
+            warnings = List.copyOf(warnings);
+        }
     }
 }

@@ -22,6 +22,7 @@ import java.util.Set;
 final class Keys {
     private final ModelConfig config;
     private final Set<String> asked = new HashSet<>();
+    private final List<String> warnings = new ArrayList<>();
 
     private Keys(ModelConfig config) {
         this.config = config;
@@ -38,13 +39,24 @@ final class Keys {
             Keys keys = new Keys(config);
             Architecture architecture = family.read(keys);
             ComputationKeys.requireObeyed(keys);
-            return architecture;
+            List<String> unknown = ComputationKeys.unknown(keys);
+            if (!unknown.isEmpty()) {
+                keys.warn(config.origin() + " has keys that " + architecture.family() + " is not known to read: "
+                        + String.join(", ", unknown)
+                        + "; if one of them changes what the model computes, results are wrong");
+            }
+            return new ModelFamily.Reading(architecture, keys.warnings);
         };
     }
 
     /** The whole file, for keys that nothing else here reads. */
     ModelConfig config() {
         return config;
+    }
+
+    /** Tells the user a sentence. */
+    void warn(String sentence) {
+        warnings.add(sentence);
     }
 
     /** The keys that were asked for. */
