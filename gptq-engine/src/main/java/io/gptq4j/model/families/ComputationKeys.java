@@ -55,6 +55,11 @@ final class ComputationKeys {
                 "attention_sinks",
                 "use_attention_sinks",
                 "use_bidirectional_attention");
+        neutral(List.of(), "rotary", "block_configs", "num_key_value_heads_per_layer", "per_layer_config");
+        neutral(List.of("default"), "mlp_type");
+        neutral(List.of(), "hidden_size_per_layer_input", "attention_k_eq_v", "yoco_kv");
+        neutral(List.of(0), "num_kv_shared_layers");
+        neutral(List.of(false), "use_cla", "use_alibi", "lm_head_bias");
     }
 
     private ComputationKeys() {}
