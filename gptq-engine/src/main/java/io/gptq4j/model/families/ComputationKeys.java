@@ -58,6 +58,11 @@ final class ComputationKeys {
                 "rope_interleaved");
         neutral(List.of(), "activation", "attention_layers", "attention_head_type", "num_ln_in_parallel_attn");
         neutral(List.of(true), "rotary", "original_rope", "learned_pos_emb");
+        neutral(List.of(), "block_configs", "num_key_value_heads_per_layer", "per_layer_config");
+        neutral(List.of("default"), "mlp_type");
+        neutral(List.of(), "hidden_size_per_layer_input", "attention_k_eq_v", "yoco_kv");
+        neutral(List.of(0), "num_kv_shared_layers");
+        neutral(List.of(false), "use_cla", "use_alibi", "lm_head_bias");
     }
 
     /** Keys that have nothing to do with the forward pass: tokens, training, generation, where things are from. */

@@ -43,6 +43,7 @@ public final class ModelFamilies {
             Starcoder2Family.FAMILY,
             GlmFamily.FAMILY,
             BaichuanFamily.FAMILY,
+            InternLmFamily.FAMILY,
             InternLm2Family.FAMILY,
             NemotronFamily.FAMILY,
             HeliumFamily.FAMILY,
