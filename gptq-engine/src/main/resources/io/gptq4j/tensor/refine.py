@@ -83,62 +83,87 @@ class Refine(Module):
 
   # Coordinate descent after the solve. Err [n, rows] is what the solve left and consumed, codes [n, rows] its result,
   # which changes in place, as scale [G, rows] does; zero [G, rows]; groups [n]. members [n] holds the columns of the first
-  # group, of the second and so on, `group` of each.
-  # With E = W - Q and R = H E, half of E R is the loss, and R its slope. In each sweep every column takes the code that
-  # is best while all others stay as they are, in blocks of columns: within a block R is kept up to date line by line,
-  # beyond it by one product. Then each group's scale takes its least-squares value, also while all else stays.
+  # group, of the second and so on, `group` of each, ascending.
+  # With E = W - Q and R = H E, half of the sum of E R is the loss, and -R its slope. In each sweep every column takes the
+  # code that is best while all others stay as they are, in blocks of columns: within a block R is kept up to date line by
+  # line, beyond it by one product. Then each group's scale takes its least-squares value, also while all else stays.
   # Returns the loss.
   def swept(self: __torch__.Refine, Err: Tensor, codes: Tensor, M: Tensor, diagonal: Tensor, scale: Tensor, zero: Tensor, groups: Tensor, members: Tensor, group: int, maxq: int, sweeps: int) -> Tensor:
     n = torch.size(M, 0)
     rows = torch.size(Err, 1)
     block = 16
+    tile = rows
+    if not Err.is_cuda:
+      tile = min(rows, 2048)                   # as in the solve: small enough for one thread, which keeps rounding the same
     E = self.errors(M, Err)
     R = self.hessian_times(M, diagonal, E)
     Q = torch.sub(codes.to(6), torch.index_select(zero, 0, groups))                              # codes less zero points
     P = Err
-    steps = torch.empty([block, rows], dtype=6, device=Err.device)
-    d = torch.unsqueeze(diagonal, 1)                                                             # [n, 1]
+    D = torch.empty([block, rows], dtype=6, device=Err.device)
     for sweep in range(sweeps):
       for i in range(0, n, block):
         j = min(i + block, n)
-        S = torch.index_select(scale, 0, groups[i:j])                                            # [block, rows]
-        low = torch.neg(torch.index_select(zero, 0, groups[i:j]))
-        high = torch.add(low, maxq)
-        DS = torch.reciprocal(torch.mul(S, d[i:j]))
         L = torch.tril(M[i:j, i:j], -1)
         B = torch.add(torch.add(L, torch.t(L)), torch.diag(diagonal[i:j]))
-        for k in range(j - i):
-          q = torch.select(Q, 0, i + k)
-          best = torch.round(torch.addcmul(q, torch.select(R, 0, i + k), torch.select(DS, 0, k)))
-          best = torch.minimum(torch.maximum(best, torch.select(low, 0, k)), torch.select(high, 0, k))
-          step = torch.select(steps, 0, k)
-          _0 = torch.mul(torch.sub(best, q), torch.select(S, 0, k), out=step)
-          _1 = torch.copy_(q, best)
-          if k + 1 < j - i:
-            _2 = torch.addr_(R[i + k + 1:j], torch.select(B, 1, k)[k + 1:], step, beta=1, alpha=-1)
-        D = steps[0:j - i]
-        _3 = torch.sub_(E[i:j], D)
-        # Lines of the block that came before a change have not seen it yet.
-        _4 = torch.addmm_(R[i:j], torch.triu(B), D, beta=1, alpha=-1)
+        waiting = annotate(List[Future[Tensor]], [])
+        for r in range(tile, rows, tile):
+          t = min(r + tile, rows)
+          _0 = torch.append(waiting, fork(self.improved, R[i:j, r:t], Q[i:j, r:t], B, scale[:, r:t], zero[:, r:t], groups[i:j], D[0:j - i, r:t], maxq))
+        _1 = self.improved(R[i:j, 0:tile], Q[i:j, 0:tile], B, scale[:, 0:tile], zero[:, 0:tile], groups[i:j], D[0:j - i, 0:tile], maxq)
+        for future in waiting:
+          _2 = torch.wait(future)
+        changes = D[0:j - i]
+        _3 = torch.sub_(E[i:j], changes)
+        _4 = torch.addmm_(R[i:j], torch.triu(B), changes, beta=1, alpha=-1)          # lines have seen changes before theirs
         if i > 0:
-          _5 = torch.addmm_(R[0:i], torch.t(M[i:j, 0:i]), D, beta=1, alpha=-1)
+          _5 = torch.addmm_(R[0:i], torch.t(M[i:j, 0:i]), changes, beta=1, alpha=-1)
         if j < n:
-          _6 = torch.addmm_(R[j:n], M[j:n, i:j], D, beta=1, alpha=-1)
+          _6 = torch.addmm_(R[j:n], M[j:n, i:j], changes, beta=1, alpha=-1)
       for g in range(torch.size(scale, 0)):
         mine = members[g * group:(g + 1) * group]
         C = torch.index_select(Q, 0, mine)                                                       # [group, rows]
         _7 = self.times_columns(M, diagonal, mine, C, P)                                         # H C, [n, rows]
-        slope = torch.sum(torch.mul(C, torch.index_select(R, 0, mine)), [0])
-        curvature = torch.sum(torch.mul(C, torch.index_select(P, 0, mine)), [0])
+        slope = self.sums(torch.mul(C, torch.index_select(R, 0, mine)))
+        curvature = self.sums(torch.mul(C, torch.index_select(P, 0, mine)))
         s = torch.select(scale, 0, g)
         t = torch.add(s, torch.div(slope, curvature))
         t = torch.where(torch.gt(torch.mul(t, s), 0.), self.storable(t), s)       # not where there is nothing to fit
         gained = torch.sub(t, s)
-        _8 = torch.addcmul_(R, P, torch.unsqueeze(gained, 0), value=-1)
+        _8 = torch.sub_(R, torch.mul_(P, gained))
         _9 = torch.index_add_(E, 0, mine, torch.mul(C, gained), alpha=-1)
         _10 = torch.copy_(s, t)
     _11 = torch.copy_(codes, torch.add(Q, torch.index_select(zero, 0, groups)))
-    return torch.div(torch.sum(torch.mul(E, R).to(7)), 2.)
+    return torch.div(torch.sum(torch.sum(torch.mul(E, R).to(7), [1])), 2.)
+
+  # The best codes for the columns of one block, one after the other, for some rows: R, Q and D [count, rows], B [count,
+  # count] the block of H. D takes by how much each Q times its scale has grown. Each line of R sees the changes of those
+  # before it.
+  def improved(self: __torch__.Refine, R: Tensor, Q: Tensor, B: Tensor, scale: Tensor, zero: Tensor, groups: Tensor, D: Tensor, maxq: int) -> Tensor:
+    count = torch.size(R, 0)
+    S = torch.index_select(scale, 0, groups)                                                     # [count, rows]
+    low = torch.neg(torch.index_select(zero, 0, groups))
+    steps = torch.reciprocal(torch.mul(S, torch.unsqueeze(torch.diagonal(B), 1)))
+    high = torch.add(low, maxq)
+    r = torch.unbind(R)
+    q = torch.unbind(Q)
+    s = torch.unbind(S)
+    lows = torch.unbind(low)
+    highs = torch.unbind(high)
+    step = torch.unbind(steps)
+    d = torch.unbind(D)
+    for k in range(count):
+      _0 = torch.mul(r[k], step[k], out=d[k])
+      _1 = torch.clamp_(torch.round_(torch.add_(d[k], q[k])), lows[k], highs[k])             # the new code
+      _2 = torch.sub_(d[k], q[k])
+      _3 = torch.add_(q[k], d[k])
+      _4 = torch.mul_(d[k], s[k])
+      if k + 1 < count:
+        _5 = torch.addr_(R[k + 1:], torch.select(B, 1, k)[k + 1:], d[k], beta=1, alpha=-1)
+    return D
+
+  # Sums over the lines of X [count, rows]: each in one go, in an order that does not depend on threads.
+  def sums(self: __torch__.Refine, X: Tensor) -> Tensor:
+    return torch.sum(torch.contiguous(torch.t(X)), [1])
 
   # out = H[:, columns] X, for X [count, rows] and ascending columns; H as in M and the diagonal.
   def times_columns(self: __torch__.Refine, M: Tensor, diagonal: Tensor, columns: Tensor, X: Tensor, out: Tensor) -> Tensor:
@@ -162,38 +187,44 @@ class Refine(Module):
     return torch.copysign(size, scale)
 
   # The grids of all groups of Wt [n, rows], scale and zero both [G, rows], by the least sum((w - q)^2 * weight) over the
-  # group, with weight [n] = U_cc^(-2 beta). Coarse ranges around that of the largest weight, each improved twice: round,
-  # then take the least-squares scale for these codes. A symmetric grid reaches one step further below 0 than above, so
-  # both directions are tried; the scale of the other one is negative.
+  # group, with weight [n] = U_cc^(-2 beta). For each of some coarse ranges around the largest weight: round, and see what
+  # the least-squares scale for these codes would leave, which is sum(v w^2) - sum(v w q)^2 / sum(v q^2). The best one is
+  # improved twice in the same way. A symmetric grid reaches one step further below 0 than above, so both directions are
+  # tried; the scale of the other one is negative.
   def searched(self: __torch__.Refine, Wt: Tensor, M: Tensor, members: Tensor, group: int, maxq: int, beta: float) -> Tuple[Tensor, Tensor]:
     rows = torch.size(Wt, 1)
     count = torch.size(members, 0) // group
     scale = torch.empty([count, rows], dtype=6, device=Wt.device)
     middle = (maxq + 1) // 2
-    weights = torch.unsqueeze(torch.pow(torch.diagonal(M), -2. * beta), 1)                       # [n, 1]
+    weights = torch.pow(torch.diagonal(M), -2. * beta)                                           # [n]
     for g in range(count):
       mine = members[g * group:(g + 1) * group]
-      W = torch.index_select(Wt, 0, mine)                                                        # [group, rows]
       V = torch.index_select(weights, 0, mine)
-      VW = torch.mul(V, W)
-      largest = torch.amax(torch.abs(W), [0])
-      largest = torch.masked_fill(largest, torch.eq(largest, 0.), 1.)
-      least = torch.full_like(largest, 3.4028234663852886e+38)
-      for k in range(32):
-        size = 2. * (1.3 - 0.95 * (k // 2) / 15.) / maxq
-        if k % 2 == 1:
-          size = -size
-        s = self.storable(torch.mul(largest, size))
-        q = self.near(W, s, middle, maxq)
+      line = torch.select(scale, 0, g)
+      for start in range(0, rows, 256):                                                          # what the cache holds
+        part = Wt[:, start:start + 256]
+        W = torch.contiguous(torch.t(torch.index_select(part, 0, mine)))                         # [256, group]
+        VW = torch.mul(W, V)
+        largest = torch.amax(torch.abs(W), [1], True)
+        largest = torch.masked_fill(largest, torch.eq(largest, 0.), 1.)
+        most = torch.zeros_like(largest)
+        s = torch.div(largest, maxq - middle)
+        for k in range(16):
+          q = torch.round(torch.div(W, torch.mul(largest, 2. * (1.3 - 0.95 * k / 15.) / maxq)))
+          for direction in range(2):
+            c = torch.clamp(q, middle - maxq, middle)
+            if direction == 0:
+              c = torch.clamp(q, -middle, maxq - middle)
+            fit = torch.sum(torch.mul(VW, c), [1], True)                                         # [256, 1]
+            size = torch.sum(torch.mul(torch.mul(c, c), V), [1], True)
+            gained = torch.div(torch.square(fit), size)                                          # NaN if all codes are 0
+            better = torch.gt(gained, most)
+            most = torch.where(better, gained, most)
+            s = torch.where(better, torch.mul(torch.div(fit, size), 1 - 2 * direction), s)
+        s = self.storable(s)
         for turn in range(2):
-          t = torch.div(torch.sum(torch.mul(VW, q), [0]), torch.sum(torch.mul(V, torch.square(q)), [0]))
+          c = torch.clamp(torch.round(torch.div(W, s)), -middle, maxq - middle)
+          t = torch.div(torch.sum(torch.mul(VW, c), [1], True), torch.sum(torch.mul(torch.mul(c, c), V), [1], True))
           s = torch.where(torch.gt(torch.mul(t, s), 0.), self.storable(t), s)
-          q = self.near(W, s, middle, maxq)
-        error = torch.sum(torch.mul(V, torch.square(torch.sub(W, torch.mul(q, s)))), [0])
-        better = torch.lt(error, least)
-        least = torch.where(better, error, least)
-        _0 = torch.copy_(torch.select(scale, 0, g), torch.where(better, s, torch.select(scale, 0, g)))
+        _0 = torch.copy_(line[start:start + 256], torch.squeeze(s, 1))
     return (scale, torch.full_like(scale, middle))
-
-  def near(self: __torch__.Refine, W: Tensor, s: Tensor, middle: int, maxq: int) -> Tensor:
-    return torch.clamp(torch.round(torch.div(W, s)), -middle, maxq - middle)
