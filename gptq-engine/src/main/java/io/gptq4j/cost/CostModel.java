@@ -1,6 +1,7 @@
 package io.gptq4j.cost;
 
 import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.gptq.Refinement;
 import io.gptq4j.gptq.Sensitivity;
 import io.gptq4j.gptq.TargetWidths;
 import io.gptq4j.model.Architecture;
@@ -31,6 +32,9 @@ import java.util.stream.IntStream;
  *   <tr><td>Hessian of a module group, upper triangle</td><td>N in^2</td></tr>
  *   <tr><td>factor of its inverse</td><td>2/3 in^3</td></tr>
  *   <tr><td>solve, by the rows of all modules of the group</td><td>rows in^2</td></tr>
+ *   <tr><td>drift of a module group, and of the residual stream besides</td><td>4 N in rows, 2 N in rows</td></tr>
+ *   <tr><td>from the drift to other weights</td><td>2 rows in^2</td></tr>
+ *   <tr><td>sweeps: their start, and each of them</td><td>3 rows in^2, 4 rows in^2</td></tr>
  * </table>
  *
  * <p>What is done element by element is counted in bytes moved; the solve's column loop in operations on tensors. The
@@ -62,6 +66,15 @@ public final class CostModel {
      * 4096, two threads: 8, 20, 34, 737 and 1735 ms, here 7, 23, 39, 671 and 1707.
      */
     private static final double SOLVE_EFFICIENCY = 0.8;
+
+    /**
+     * Passes over the weights in the search for grids and in a sweep, in bytes of a weight, and a sweep's calls for each column
+     * and each tile of its rows.
+     */
+    private static final double SEARCH_BYTES = 2600;
+
+    private static final double SWEEP_BYTES = 120;
+    private static final int SWEEP_CALLS = 12;
 
     private static final int COLUMN_CALLS = 28;
     private static final int TILE_CALLS = 15;
@@ -129,6 +142,9 @@ public final class CostModel {
         addExpertsAgain(all);
         all.add(elements(Step.ELEMENTWISE, loadingBytes() * layers, loadedConversions() * layers, 0));
         solvedGroups().forEach((group, times) -> addGroup(all, group, times));
+        if (plan.options().refinement().floatTarget()) {
+            addFloatTarget(all);
+        }
         if (run.choosesWidths()) {
             addSensitivity(all);
         }
@@ -139,8 +155,14 @@ public final class CostModel {
         return all;
     }
 
-    /** Modules that are solved together, and the share of all tokens that they see. */
-    private record Solved(List<Linear> modules, double seen) {
+    /**
+     * Modules that are solved together.
+     *
+     * @param seen the share of all tokens that they see
+     * @param compared whether the float model is followed
+     * @param writes whether they write to the residual stream
+     */
+    private record Solved(List<Linear> modules, double seen, boolean compared, boolean writes) {
         int in() {
             return modules.get(0).in();
         }
@@ -155,7 +177,12 @@ public final class CostModel {
         Map<Solved, Integer> groups = new LinkedHashMap<>();
         for (int layer = 0; layer < architecture.layers(); layer++) {
             for (ModuleGroup group : plan.groups(layer)) {
-                groups.merge(new Solved(group.modules(), seen(architecture.block(layer), group)), 1, Integer::sum);
+                Solved solved = new Solved(
+                        group.modules(),
+                        seen(architecture.block(layer), group),
+                        architecture.block(layer).readsState(group),
+                        group.stage() == Stage.ATTENTION_OUT || group.stage() == Stage.MLP_OUT);
+                groups.merge(solved, 1, Integer::sum);
             }
         }
         return groups;
@@ -244,7 +271,42 @@ public final class CostModel {
                 0,
                 layers * in * (COLUMN_CALLS + TILE_CALLS * tiles),
                 layers * in * tiles));
+        addRefinement(all, in, rows, tiles, layers);
         all.add(elements(Step.PACK, layers * rows * in * PACK_BYTES, 0, 0));
+    }
+
+    /** What is beyond the paper's solve of a group, but for its target. */
+    private void addRefinement(List<Work> all, double in, double rows, double tiles, int layers) {
+        Refinement refinement = plan.options().refinement();
+        if (refinement.gridSearch() && plan.options().sym()) {
+            all.add(elements(Step.REFINE, layers * rows * in * SEARCH_BYTES, 0, 0));
+        }
+        int sweeps = refinement.sweeps();
+        if (sweeps > 0) {
+            double products = layers * (3.0 + 4.0 * sweeps) * rows * in * in;
+            all.add(Work.products(Step.REFINE, Work.Unit.FLOAT32, (int) in, products, SOLVE_EFFICIENCY));
+            all.add(elements(Step.REFINE, layers * sweeps * rows * in * SWEEP_BYTES, 0, 0));
+            all.add(elements(Step.REFINE, 0, 0, layers * sweeps * in * SWEEP_CALLS * tiles));
+        }
+    }
+
+    /** The windows through all float blocks; the drift of each group, and the weights that follow from it. */
+    private void addFloatTarget(List<Work> all) {
+        addForward(all, Step.DRIFT, Step.DRIFT, Step.DRIFT, run.tokens(), run.windows(), run.seqlen(), 1);
+        solvedGroups().forEach((group, times) -> {
+            if (!group.compared()) {
+                return;
+            }
+            double tokens = (double) run.tokens() * times;
+            double in = group.in();
+            double rows = group.rows();
+            int size = (int) Math.min(in, rows);
+            double products = tokens * in * rows * (group.writes() ? 6 : 4);
+            all.add(Work.products(Step.DRIFT, Work.Unit.FLOAT32, size, products, 1));
+            all.add(elements(Step.DRIFT, tokens * (in + rows) * 3 * Float.BYTES, converted() * tokens * in, 0));
+            all.add(Work.products(
+                    Step.REFINE, Work.Unit.FLOAT32, (int) in, times * 2 * rows * in * in, SOLVE_EFFICIENCY));
+        });
     }
 
     /**
@@ -395,7 +457,9 @@ public final class CostModel {
     /** Memory and disk, for which no machine has to be measured. */
     public Estimate.Memory memory() {
         int type = bytes(run.type());
-        long states = Math.multiplyExact(run.tokens() + run.evalTokens() * 2, widestState() * type);
+        Refinement refinement = plan.options().refinement();
+        int streams = refinement.floatTarget() ? 2 : 1;
+        long states = Math.multiplyExact(run.tokens() * streams + run.evalTokens() * 2, widestState() * type);
         if (run.choosesWidths()) {
             states = Math.max(states, probeStates() * type);
         }
@@ -406,7 +470,8 @@ public final class CostModel {
         long codes = 0;
         for (Solved members : solvedGroups().keySet()) {
             long in = members.in();
-            group = Math.max(group, 4 * in * in * Float.BYTES + 3 * members.rows() * in * Float.BYTES);
+            long ofRows = 3 + (refinement.floatTarget() ? 1 : 0) + (refinement.sweeps() > 0 ? 3 : 0);
+            group = Math.max(group, (4 * in * in + ofRows * members.rows() * in) * Float.BYTES);
             codes = Math.max(codes, 2 * members.rows() * in);
         }
         long tokens = Math.max(TOKENS_PER_BATCH, Math.max(run.seqlen(), run.evalWindow()));

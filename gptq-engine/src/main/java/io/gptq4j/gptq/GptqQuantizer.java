@@ -141,7 +141,8 @@ public final class GptqQuantizer {
         int blocks = plan.architecture().layers();
         List<int[][]> batches =
                 CalibrationSet.batches(calibration.windows(), model.isOnGpu() ? GPU_TOKENS : CPU_TOKENS);
-        try (Lanes lanes = new Lanes(models, batches, budget);
+        try (Lanes lanes = new Lanes(
+                        models, batches, budget, plan.options().refinement().floatTarget());
                 BlockReader reader = model.blocks();
                 BackgroundSink writer = new BackgroundSink(sink)) {
             lanes.forEach(lane -> lane.embed(lane == lanes.first() ? observer : null));
@@ -203,21 +204,30 @@ public final class GptqQuantizer {
                 works.add(lanes.lane(i).scope().child());
             }
             long start = System.nanoTime();
-            List<List<Hessian>> parts = lanes.each((lane, index) -> {
-                List<Hessian> own = groups.stream()
-                        .map(group -> new Hessian(
-                                works.get(index), group.modules().get(0).in()))
+            boolean compared = plan.options().refinement().floatTarget();
+            List<List<Inputs>> parts = lanes.each((lane, index) -> {
+                List<Inputs> own = groups.stream()
+                        .map(group -> Inputs.of(
+                                works.get(index),
+                                group,
+                                compared && lane.block().parts().readsState(group)))
                         .toList();
                 observe(lane, layer, stage, groups, own, allExperts);
+                lane.advanceExact(stage);
                 return own;
             });
-            for (List<Hessian> other : parts.subList(1, parts.size())) {
+            for (List<Inputs> other : parts.subList(1, parts.size())) {
                 for (int g = 0; g < groups.size(); g++) {
                     parts.get(0).get(g).add(other.get(g));
                     other.get(g).close();
                 }
             }
-            fillStarved(lanes.first(), works.get(0), stage, groups, parts.get(0));
+            fillStarved(
+                    lanes.first(),
+                    works.get(0),
+                    stage,
+                    groups,
+                    parts.get(0).stream().map(Inputs::hessian).toList());
             List<ModuleReport> reports = new ArrayList<>();
             for (int g = 0; g < groups.size(); g++) {
                 reports.addAll(
@@ -270,29 +280,31 @@ public final class GptqQuantizer {
         }
     }
 
-    /** Solves a group; its Hessian is closed. */
+    /** Solves a group; what it has seen is closed. */
     private List<ModuleReport> solve(
-            Lanes lanes, List<Scope> works, int layer, ModuleGroup group, Hessian hessian, long began, Sink sink)
+            Lanes lanes, List<Scope> works, int layer, ModuleGroup group, Inputs inputs, long began, Sink sink)
             throws IOException {
         long start = began;
-        Map<GptqOptions, List<Linear>> together = plan.byOptions(layer, group.modules());
-        Map<FactorKey, GptqSolver.Factored> factors = new HashMap<>();
-        for (GptqOptions options : together.keySet()) {
-            FactorKey key = FactorKey.of(options);
-            if (!factors.containsKey(key)) {
-                factors.put(key, new GptqSolver(options).factor(works.get(0), hessian));
+        try (inputs) {
+            Map<GptqOptions, List<Linear>> together = plan.byOptions(layer, group.modules());
+            Map<FactorKey, GptqSolver.Factored> factors = new HashMap<>();
+            for (GptqOptions options : together.keySet()) {
+                FactorKey key = FactorKey.of(options);
+                if (!factors.containsKey(key)) {
+                    factors.put(key, new GptqSolver(options).factor(works.get(0), inputs.hessian()));
+                }
             }
+            inputs.hessian().close();
+            List<ModuleReport> reports = new ArrayList<>();
+            for (Map.Entry<GptqOptions, List<Linear>> part : together.entrySet()) {
+                GptqOptions options = part.getKey();
+                GptqSolver.Factored factored = Objects.requireNonNull(factors.get(FactorKey.of(options)));
+                reports.addAll(
+                        solve(lanes, works, layer, group, part.getValue(), options, factored, inputs, start, sink));
+                start = System.nanoTime();
+            }
+            return reports;
         }
-        hessian.close();
-        List<ModuleReport> reports = new ArrayList<>();
-        for (Map.Entry<GptqOptions, List<Linear>> part : together.entrySet()) {
-            GptqOptions options = part.getKey();
-            GptqSolver.Factored factored = Objects.requireNonNull(factors.get(FactorKey.of(options)));
-            reports.addAll(
-                    solve(lanes, works, layer, part.getValue(), options, factored, hessian.tokens(), start, sink));
-            start = System.nanoTime();
-        }
-        return reports;
     }
 
     /** All that a factor depends on, of what can differ within a group. */
@@ -307,10 +319,11 @@ public final class GptqQuantizer {
             Lanes lanes,
             List<Scope> works,
             int layer,
+            ModuleGroup group,
             List<Linear> modules,
             GptqOptions options,
             GptqSolver.Factored factored,
-            long tokens,
+            Inputs inputs,
             long start,
             Sink sink)
             throws IOException {
@@ -318,7 +331,9 @@ public final class GptqQuantizer {
         List<GptqSolver.Solution> solutions = lanes.each((lane, index) -> {
             List<GptqSolver.Module> share = share(modules, index, lanes.size()).stream()
                     .map(module -> new GptqSolver.Module(
-                            lane.block().path(module), lane.block().weight(module)))
+                            lane.block().path(module),
+                            lane.block().weight(module),
+                            inputs.drift(works.get(index), group, module)))
                     .toList();
             return share.isEmpty()
                     ? new GptqSolver.Solution(List.of(), 0, List.of())
@@ -346,7 +361,7 @@ public final class GptqQuantizer {
                     loss / outputs,
                     factored.dampPercent(),
                     factored.dead().length,
-                    tokens,
+                    inputs.hessian().tokens(),
                     solution.fallbacks(),
                     seconds));
         }
@@ -369,13 +384,14 @@ public final class GptqQuantizer {
      * @throws CheckpointException with block, module and what may help
      */
     static void observe(
-            Lane lane, int layer, Stage stage, List<ModuleGroup> groups, List<Hessian> hessians, boolean allTokens)
+            Lane lane, int layer, Stage stage, List<ModuleGroup> groups, List<Inputs> seen, boolean allTokens)
             throws IOException {
         try {
-            lane.observe(stage, groups, hessians, allTokens);
+            lane.observe(stage, groups, seen, allTokens);
         } catch (NotFiniteException e) {
             FloatType type = lane.model().type();
-            ModuleGroup group = groups.get(hessians.indexOf(e.hessian()));
+            ModuleGroup group =
+                    groups.get(seen.stream().map(Inputs::hessian).toList().indexOf(e.hessian()));
             throw new CheckpointException(
                     "Block " + layer + ", " + lane.block().path(group.modules().get(0)) + ": " + e.getMessage() + " in "
                             + type

@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * GPTQ's solve (Frantar, Ashkboos, Hoefler, Alistarh 2022, arXiv 2210.17323, algorithm 1) for all modules that share
@@ -57,6 +58,12 @@ public final class GptqSolver {
 
     private static final int GPU_STEP = 32;
 
+    /**
+     * How much of a drift is believed: n / (n + 4 in) after n tokens. It is a regression on as many variables as there are
+     * inputs, and with few tokens for each of them it fits what is particular to the calibration text.
+     */
+    private static final double DRIFT_SHRINKAGE = 4;
+
     private final GptqOptions options;
 
     /** A solver with these options. */
@@ -64,8 +71,20 @@ public final class GptqSolver {
         this.options = options;
     }
 
-    /** One module to solve: its path and its weight [out, in], of any floating type. */
-    public record Module(String name, Tensor weight) {}
+    /**
+     * One module to solve.
+     *
+     * @param name its path
+     * @param weight [out, in], of any floating type
+     * @param drift how its outputs fall short of the float model's, [in, out], as {@link Drift}; null to aim at {@code weight}
+     */
+    public record Module(
+            String name, Tensor weight, @Nullable Tensor drift) {
+        /** A module that aims at its own weight. */
+        public Module(String name, Tensor weight) {
+            this(name, weight, null);
+        }
+    }
 
     /**
      * One solved module.
@@ -79,6 +98,8 @@ public final class GptqSolver {
      * What the solve needs to know of the input.
      *
      * @param u U in the upper triangle, [in, in], in solve order; strictly below it the Hessian, 2/n sum x x^T
+     * @param diagonal the Hessian's damped diagonal, [in], in solve order
+     * @param factor what the Hessian has been multiplied by, 2/n
      * @param order the column that is solved k-th
      * @param dead inputs that were zero in every token, ascending
      * @param dampPercent the damping that was needed
@@ -86,10 +107,28 @@ public final class GptqSolver {
      * @param fallbacks what was done to get a factor at all, or a better one than the tokens alone give
      */
     public record Factored(
-            Tensor u, int[] order, int[] dead, double dampPercent, double scale, List<Fallback> fallbacks) {
+            Tensor u,
+            Tensor diagonal,
+            double factor,
+            int[] order,
+            int[] dead,
+            double dampPercent,
+            double scale,
+            List<Fallback> fallbacks) {
         /** The same on the device of {@code scope}, which owns the copy. */
         public Factored copyTo(Scope scope) {
-            return new Factored(u.copyTo(scope), order, dead, dampPercent, scale, fallbacks);
+            return new Factored(
+                    u.copyTo(scope), diagonal.copyTo(scope), factor, order, dead, dampPercent, scale, fallbacks);
+        }
+
+        private Factored of(Hessian hessian) {
+            return new Factored(u, diagonal, factor, order, dead, dampPercent, hessian.scale(), fallbacks);
+        }
+
+        /** Whether nothing is known of how the columns are connected. */
+        private boolean isUnconnected() {
+            return fallbacks.stream()
+                    .anyMatch(f -> f.remedy() == Fallback.Remedy.ROUND_TO_NEAREST && f.amount() == order.length);
         }
     }
 
@@ -121,9 +160,8 @@ public final class GptqSolver {
                             ? new Fallback(cause, Fallback.Remedy.DIAGONAL_PRIOR, prior)
                             : new Fallback(cause, Fallback.Remedy.DAMPING, options.dampPercent()));
         }
-        Factored factored = factor(scope, hessian.sum(), 2 / Math.max(1, tokens + hessian.prior()), prior, fallbacks);
-        return new Factored(
-                factored.u, factored.order, factored.dead, factored.dampPercent, hessian.scale(), factored.fallbacks);
+        return factor(scope, hessian.sum(), 2 / Math.max(1, tokens + hessian.prior()), prior, fallbacks)
+                .of(hessian);
     }
 
     /** The same for the matrix {@code factor * h}; {@code h} is symmetric and stays as it is. */
@@ -157,15 +195,16 @@ public final class GptqSolver {
             }
             List<Fallback> fallbacks = new ArrayList<>(before);
             List<Rung> rungs = Rung.ladder(options.dampPercent());
-            Tensor matrix = work.call(
-                    "gptq", "arranged", h, longs(work, order), factor, diagonal(work, rungs.get(0), diagonal, order));
+            Tensor damped = diagonal(work, rungs.get(0), diagonal, order);
+            Tensor matrix = work.call("gptq", "arranged", h, longs(work, order), factor, damped);
             if (dead.length < order.length) {
                 if (dead.length > 0 && !options.reference()) {
                     fallbacks.add(rounded(Fallback.Cause.DEAD_COLUMNS, dead.length));
                 }
                 for (Rung rung : rungs) {
                     if (rung != rungs.get(0)) {
-                        work.call("gptq", "restored", matrix, diagonal(work, rung, diagonal, order));
+                        damped = diagonal(work, rung, diagonal, order);
+                        work.call("gptq", "restored", matrix, damped);
                     }
                     if (work.call("gptq", options.reference() ? "factor_in_three_steps" : "factor", matrix)
                                     .toLongs()[0]
@@ -173,7 +212,15 @@ public final class GptqSolver {
                         if (rung != rungs.get(0)) {
                             fallbacks.add(rung.fallback());
                         }
-                        return new Factored(matrix.moveTo(scope), order, dead, rung.damp(), 1, fallbacks);
+                        return new Factored(
+                                matrix.moveTo(scope),
+                                damped.moveTo(scope),
+                                factor,
+                                order,
+                                dead,
+                                rung.damp(),
+                                1,
+                                fallbacks);
                     }
                 }
                 fallbacks.add(rounded(Fallback.Cause.NOT_POSITIVE_DEFINITE, order.length));
@@ -182,8 +229,17 @@ public final class GptqSolver {
                 fallbacks.removeIf(f -> f.remedy() != Fallback.Remedy.SCALING);
                 fallbacks.add(rounded(any ? Fallback.Cause.ONLY_ZEROS : Fallback.Cause.NO_TOKENS, order.length));
             }
-            work.call("gptq", "unconnected", matrix, diagonal(work, rungs.get(0), diagonal, order));
-            return new Factored(matrix.moveTo(scope), order, dead, options.dampPercent(), 1, fallbacks);
+            damped = diagonal(work, rungs.get(0), diagonal, order);
+            work.call("gptq", "unconnected", matrix, damped);
+            return new Factored(
+                    matrix.moveTo(scope),
+                    damped.moveTo(scope),
+                    factor,
+                    order,
+                    dead,
+                    options.dampPercent(),
+                    1,
+                    fallbacks);
         }
     }
 
@@ -206,14 +262,13 @@ public final class GptqSolver {
      */
     public Solution solve(Scope scope, Factored factored, List<Module> modules, FloatType type) {
         try (Scope work = scope.child()) {
-            List<Tensor> weights = modules.stream().map(Module::weight).toList();
             List<Fallback> fallbacks = factored.fallbacks;
-            Rows rows = solve(work, factored, weights);
+            Rows rows = solveRows(work, factored, modules);
             if (!Double.isFinite(rows.loss)) {
                 requireFinite(work, modules);
-                rows = solve(work, unconnected(work, factored), weights);
-                fallbacks = new ArrayList<>(fallbacks);
-                fallbacks.add(rounded(Fallback.Cause.SOLVE_OVERFLOW, factored.order.length));
+                Factored unconnected = unconnected(work, factored);
+                rows = solveRows(work, unconnected, modules);
+                fallbacks = unconnected.fallbacks;
             }
             return new Solution(split(scope, work, modules, rows, type), rows.loss * factored.scale, fallbacks);
         }
@@ -224,8 +279,19 @@ public final class GptqSolver {
         int in = factored.order.length;
         float[] ones = new float[in];
         Arrays.fill(ones, 1);
-        Tensor u = work.call("gptq", "unconnected", work.zeros(in, in), work.floats(ones, in));
-        return new Factored(u, factored.order, factored.dead, factored.dampPercent, factored.scale, factored.fallbacks);
+        Tensor diagonal = work.floats(ones, in);
+        Tensor u = work.call("gptq", "unconnected", work.zeros(in, in), diagonal);
+        List<Fallback> fallbacks = new ArrayList<>(factored.fallbacks);
+        fallbacks.add(rounded(Fallback.Cause.SOLVE_OVERFLOW, in));
+        return new Factored(
+                u,
+                diagonal,
+                factored.factor,
+                factored.order,
+                factored.dead,
+                factored.dampPercent,
+                factored.scale,
+                fallbacks);
     }
 
     private static void requireFinite(Scope work, List<Module> modules) {
@@ -244,9 +310,18 @@ public final class GptqSolver {
 
     /** Solves the rows of these weights [out, in], one after the other. */
     Rows solve(Scope work, Factored factored, List<Tensor> weights) {
+        return solveRows(
+                work,
+                factored,
+                weights.stream().map(weight -> new Module("", weight)).toList());
+    }
+
+    private Rows solveRows(Scope work, Factored factored, List<Module> modules) {
         int[] order = factored.order;
         int in = order.length;
+        List<Tensor> weights = modules.stream().map(Module::weight).toList();
         Tensor w = work.call("gptq", "stacked", weights, longs(work, order)); // W^T [in, rows], in solve order
+        aim(work, factored, modules, w);
         int rows = Math.toIntExact(w.size(1));
         int[] place = inverse(order);
         int group = options.groupSizeFor(in);
@@ -264,6 +339,16 @@ public final class GptqSolver {
         if (refresh) {
             int count = (in + group - 1) / group;
             grids = List.of(work.zeros(count, rows), work.zeros(count, rows));
+        } else if (options.refinement().gridSearch() && options.sym() && options.mse() == 0) {
+            grids = work.callAll(
+                    "refine",
+                    "searched",
+                    w,
+                    factored.u,
+                    members(work, place, group),
+                    group,
+                    options.maxq(),
+                    Refinement.GRID_BETA);
         } else if (grids.isEmpty()) {
             grids = grids(work, w, place, group);
         }
@@ -287,14 +372,63 @@ public final class GptqSolver {
                 options.mse(),
                 options.reference(),
                 options.reference() ? options.blocksize() : step(refresh ? group : options.blocksize(), work.isGpu()));
-        w.close();
         Tensor codes = solved.get(0); // [in, rows]
+        Tensor loss = solved.get(1);
+        if (options.refinement().sweeps() > 0 && !factored.isUnconnected()) {
+            loss = work.call(
+                    "refine",
+                    "swept",
+                    w,
+                    codes,
+                    factored.u,
+                    factored.diagonal,
+                    grids.get(0),
+                    grids.get(1),
+                    longs(work, groups),
+                    members(work, refresh ? identity(in) : place, group),
+                    group,
+                    options.maxq(),
+                    options.refinement().sweeps());
+        }
+        w.close();
         if (options.actOrder()) {
             Tensor ordered = codes;
             codes = work.call("gptq", "reordered", ordered, longs(work, place));
             ordered.close();
         }
-        return new Rows(codes, grids.get(0), grids.get(1), gIdx, solved.get(1).toDoubles()[0]);
+        return new Rows(codes, grids.get(0), grids.get(1), gIdx, loss.toDoubles()[0]);
+    }
+
+    /** Moves the weights W^T to where the modules' outputs are nearest to the float model's. */
+    private static void aim(Scope work, Factored factored, List<Module> modules, Tensor w) {
+        boolean none = modules.stream().allMatch(module -> module.drift() == null);
+        if (none || factored.isUnconnected() || factored.scale != 1) { // drifts are not scaled
+            return;
+        }
+        try (Scope step = work.child()) {
+            List<Tensor> drifts = new ArrayList<>();
+            for (Module module : modules) {
+                Tensor drift = module.drift();
+                long out = module.weight().size(0);
+                drifts.add(drift == null ? step.zeros(factored.order.length, out) : drift);
+            }
+            Tensor drift = step.call("refine", "gathered", drifts, longs(step, factored.order));
+            double share = 1 / (1 + DRIFT_SHRINKAGE / 2 * factored.factor * factored.order.length);
+            step.call("refine", "aimed", w, factored.u, drift, factored.factor * share);
+        }
+    }
+
+    /** The columns of the first group, of the second and so on, each group's ascending, by their places in solve order. */
+    private static Tensor members(Scope scope, int[] place, int group) {
+        int[] members = place.clone();
+        for (int start = 0; start < members.length; start += group) {
+            Arrays.sort(members, start, Math.min(start + group, members.length));
+        }
+        return longs(scope, members);
+    }
+
+    private static int[] identity(int n) {
+        return IntStream.range(0, n).toArray();
     }
 
     /** How many columns are rounded one by one: a block, or, halved, the largest part of it that is still cheap. */

@@ -1,8 +1,10 @@
 package io.gptq4j.gptq;
 
+import io.gptq4j.model.Block;
 import io.gptq4j.model.BlockReader;
 import io.gptq4j.model.DecoderBlock;
 import io.gptq4j.model.LanguageModel;
+import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModuleGroup;
 import io.gptq4j.model.Stage;
 import io.gptq4j.tensor.Scope;
@@ -19,15 +21,24 @@ final class Lane implements AutoCloseable {
     private final List<int[][]> batches;
     private final TensorStore store;
     private final List<Parked> states = new ArrayList<>(); // of each batch
+    private final boolean exact;
+    private final List<Parked> exactStates = new ArrayList<>(); // the same in the float model; none unless exact
     private @Nullable Scope scope;
     private @Nullable DecoderBlock block;
     private @Nullable Stage at; // where the states are
+    private @Nullable Stage exactAt; // where those of the float model are; null beyond the last stage
 
     /** A {@link DecoderBlock.State} between two stages. */
     private record Parked(TensorStore.Kept residual, TensorStore.@Nullable Kept carried) {}
 
-    Lane(LanguageModel model, List<int[][]> batches, TensorStore.Budget budget) {
+    /**
+     * A lane at the start.
+     *
+     * @param exact whether the windows go through the float model, too
+     */
+    Lane(LanguageModel model, List<int[][]> batches, TensorStore.Budget budget, boolean exact) {
         this.model = model;
+        this.exact = exact;
         this.batches = batches;
         this.store = new TensorStore(model.scope(), budget);
     }
@@ -58,6 +69,9 @@ final class Lane implements AutoCloseable {
                 Scope step = model.scope()) {
             for (int[][] batch : batches) {
                 states.add(new Parked(store.put(embedder.embed(step, batch)), null)); // [B, T, C]
+                if (exact) {
+                    exactStates.add(new Parked(store.put(embedder.embed(step, batch)), null));
+                }
             }
             if (observer != null) {
                 observer.started(embedder);
@@ -68,6 +82,13 @@ final class Lane implements AutoCloseable {
     void load(BlockReader.Block stored) throws IOException {
         scope = model.scope();
         block = model.block(scope, stored);
+        for (int b = 0; b < exactStates.size(); b++) {
+            try (Scope step = scope.child()) {
+                exactStates.set(
+                        b, park(block.begin(step, exactStates.get(b).residual.take(step))));
+            }
+        }
+        exactAt = Stage.ATTENTION_IN;
     }
 
     /**
@@ -75,10 +96,10 @@ final class Lane implements AutoCloseable {
      * are there already.
      *
      * @param groups of {@code stage}; may be none
-     * @param hessians take the inputs, one for each group
+     * @param seen takes the inputs, one for each group
      * @param allTokens whether experts see all tokens, whatever the router says
      */
-    void observe(Stage stage, List<ModuleGroup> groups, List<Hessian> hessians, boolean allTokens) throws IOException {
+    void observe(Stage stage, List<ModuleGroup> groups, List<Inputs> seen, boolean allTokens) throws IOException {
         for (int b = 0; b < states.size(); b++) {
             try (Scope step = scope().child()) {
                 Parked parked = states.get(b);
@@ -90,17 +111,85 @@ final class Lane implements AutoCloseable {
                             : block().advance(step, stage, state);
                 }
                 if (!groups.isEmpty()) {
-                    block().inputs(
-                                    step,
-                                    state,
-                                    groups,
-                                    allTokens,
-                                    (i, x) -> hessians.get(i).add(x));
+                    see(step, stage, groups, seen, state, b, allTokens);
                 }
                 states.set(b, park(state));
             }
         }
         at = stage;
+    }
+
+    private void see(
+            Scope step,
+            Stage stage,
+            List<ModuleGroup> groups,
+            List<Inputs> seen,
+            DecoderBlock.State state,
+            int batch,
+            boolean allTokens)
+            throws IOException {
+        if (seen.stream().noneMatch(Inputs::compares)) {
+            block().inputs(
+                            step,
+                            state,
+                            groups,
+                            allTokens,
+                            (i, x) -> seen.get(i).hessian().add(x));
+            return;
+        }
+        if (stage != exactAt) {
+            throw new IllegalStateException("The float model's windows are at " + exactAt + ", not at " + stage);
+        }
+        Parked parked = exactStates.get(batch);
+        DecoderBlock.State exactly = new DecoderBlock.State(parked.residual.take(step), take(step, parked.carried));
+        block().inputs(step, state, groups, allTokens, (i, x) -> {
+            seen.get(i).hessian().add(x);
+            Drift drift = seen.get(i).drift();
+            if (drift != null) {
+                ModuleGroup group = groups.get(i);
+                List<Tensor> weights =
+                        group.modules().stream().map(block()::weight).toList();
+                block().inputs(step, exactly, List.of(group), allTokens, (j, y) -> drift.add(x, y, weights));
+                if (block().addsToResidual(group)) {
+                    drift.addResidual(
+                            x,
+                            state.residual(),
+                            exactly.residual(),
+                            1 / block().parts().multiplier());
+                }
+            }
+        });
+        exactStates.set(batch, park(exactly));
+    }
+
+    /**
+     * Runs the windows of the float model from a stage to the next one that reads what is kept between stages, or to the next
+     * block; before a weight of the stage is replaced. Does nothing if they are beyond it.
+     */
+    void advanceExact(Stage stage) throws IOException {
+        if (exactAt != stage) {
+            return;
+        }
+        Block parts = block().parts();
+        List<Stage> stages = new ArrayList<>(parts.stages());
+        stages.remove(Stage.ATTENTION_MID);
+        if (parts.mlp() instanceof Mlp.Experts) {
+            stages.remove(Stage.MLP_OUT);
+        }
+        int next = stages.indexOf(stage) + 1;
+        for (int b = 0; b < exactStates.size(); b++) {
+            try (Scope step = scope().child()) {
+                Parked parked = exactStates.get(b);
+                DecoderBlock.State state =
+                        new DecoderBlock.State(parked.residual.take(step), take(step, parked.carried));
+                exactStates.set(
+                        b,
+                        next == stages.size()
+                                ? new Parked(store.put(block().finish(step, state)), null)
+                                : park(block().advance(step, stages.get(next), state)));
+            }
+        }
+        exactAt = next == stages.size() ? null : stages.get(next);
     }
 
     /**

@@ -98,7 +98,10 @@ public final class Sensitivity {
         List<List<TensorStore.Kept>> streams = new ArrayList<>(); // of each unit, the compared windows by batch
         int blocks = plan.architecture().layers();
         try (Lane lane = new Lane(
-                        model, CalibrationSet.batches(Arrays.copyOf(windows, share.solved), BATCH_TOKENS), half);
+                        model,
+                        CalibrationSet.batches(Arrays.copyOf(windows, share.solved), BATCH_TOKENS),
+                        half,
+                        false);
                 BlockReader reader = model.blocks();
                 Scope own = model.scope();
                 TensorStore store = new TensorStore(own, half)) {
@@ -186,7 +189,7 @@ public final class Sensitivity {
         DecoderBlock block = lane.block();
         try (Scope own = work.child()) {
             Hessian hessian = new Hessian(own, group.modules().get(0).in());
-            GptqQuantizer.observe(lane, layer, group.stage(), List.of(group), List.of(hessian), false);
+            GptqQuantizer.observe(lane, layer, group.stage(), List.of(group), List.of(Inputs.of(hessian)), false);
             Map<GptqOptions, List<Linear>> together = plan.byOptions(layer, group.modules());
             Map<GptqOptions, GptqSolver.Factored> factors = new HashMap<>();
             for (int width = 0; width < losses.length; width++) {

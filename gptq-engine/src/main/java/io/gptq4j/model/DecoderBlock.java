@@ -83,6 +83,24 @@ public final class DecoderBlock {
         return architecture.inBlock(layer, module.name());
     }
 
+    /** What it consists of. */
+    public Block parts() {
+        return block;
+    }
+
+    /**
+     * Whether what a group's module gives is, times {@link Block#multiplier}, all that is added to the residual stream of the stage's
+     * state: no norm stands between, and no expert adds to it.
+     */
+    public boolean addsToResidual(ModuleGroup group) {
+        boolean apart = block.residual() != Residual.POST_NORM;
+        return switch (group.stage()) {
+            case ATTENTION_IN, ATTENTION_MID, MLP_IN -> false;
+            case ATTENTION_OUT -> block.norms().attentionOut().isEmpty() || !apart;
+            case MLP_OUT -> experts == null && (block.norms().mlpOut().isEmpty() || !apart);
+        };
+    }
+
     /** From the block's input [B, T, C] to the first stage. */
     public State begin(Scope scope, Tensor hidden) {
         return new State(atStart(scope, hidden, block.norms().attentionIn()), null);

@@ -402,7 +402,14 @@ class LadderTest {
         try (Scope scope = torch.scope()) {
             GptqSolver solver = new GptqSolver(new GptqOptions(4, 32, true, false, staticGroups, 0.01, 0, 128, false));
             GptqSolver.Factored factored = new GptqSolver.Factored(
-                    scope.floats(u, IN, IN), IntStream.range(0, IN).toArray(), new int[0], 0.01, 1, List.of());
+                    scope.floats(u, IN, IN),
+                    scope.zeros(IN),
+                    1,
+                    IntStream.range(0, IN).toArray(),
+                    new int[0],
+                    0.01,
+                    1,
+                    List.of());
             GptqSolver.Solution solution = solve(scope, solver, factored, w);
             assertThat(solution.fallbacks())
                     .containsExactly(new Fallback(Cause.SOLVE_OVERFLOW, Remedy.ROUND_TO_NEAREST, IN));
