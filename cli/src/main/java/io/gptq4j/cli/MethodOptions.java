@@ -1,6 +1,7 @@
 package io.gptq4j.cli;
 
 import io.gptq4j.gptq.GptqOptions;
+import io.gptq4j.gptq.Refinement;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -68,6 +69,31 @@ final class MethodOptions {
     private int blocksize;
 
     @Option(
+            names = "--float-target",
+            negatable = true,
+            defaultValue = "true",
+            fallbackValue = "true",
+            description =
+                    "Let each module aim at what the float model computes, errors before it included (default); costs a"
+                            + " second pass of the calibration text.")
+    private boolean floatTarget;
+
+    @Option(
+            names = "--grid-search",
+            negatable = true,
+            defaultValue = "true",
+            fallbackValue = "true",
+            description =
+                    "Search each symmetric static grid for the scale with the least error (default); not with --mse.")
+    private boolean gridSearch;
+
+    @Option(
+            names = "--sweeps",
+            paramLabel = "N",
+            description = "Rounds in which codes and scales are improved after the solve (default: 3).")
+    private @Nullable Integer sweeps;
+
+    @Option(
             names = "--autogptq-exact",
             description = "Follow AutoGPTQ's arithmetic step by step, its weaknesses included; for comparisons.")
     private boolean reference;
@@ -80,6 +106,13 @@ final class MethodOptions {
     GptqOptions gptq() {
         boolean actOrder = descAct == null || descAct;
         boolean fixedGroups = staticGroups == null ? descAct == null : staticGroups;
-        return new GptqOptions(bits, groupSize, sym, actOrder, fixedGroups, dampPercent, mse, blocksize, reference);
+        return new GptqOptions(
+                bits, groupSize, sym, actOrder, fixedGroups, dampPercent, mse, blocksize, reference, refinement());
+    }
+
+    private Refinement refinement() {
+        return reference
+                ? Refinement.NONE
+                : new Refinement(floatTarget, gridSearch, sweeps == null ? Refinement.DEFAULT.sweeps() : sweeps);
     }
 }

@@ -17,6 +17,7 @@ import io.gptq4j.format.ModuleRule;
  * @param blocksize columns between two updates of the rest of the matrix; 128 in the paper
  * @param reference whether to follow AutoGPTQ's operations one by one: scales in float32 during the solve, dead columns
  *     set to zero, one-sided symmetric groups left unmirrored, and the factor by its three operations
+ * @param refinement what goes beyond the paper's algorithm
  */
 public record GptqOptions(
         int bits,
@@ -27,7 +28,8 @@ public record GptqOptions(
         double dampPercent,
         double mse,
         int blocksize,
-        boolean reference) {
+        boolean reference,
+        Refinement refinement) {
     /**
      * Checks the values.
      *
@@ -51,16 +53,35 @@ public record GptqOptions(
         if (blocksize < 1) {
             throw new IllegalArgumentException("blocksize must be positive, not " + blocksize);
         }
+        if (reference && !refinement.equals(Refinement.NONE)) {
+            throw new IllegalArgumentException(
+                    "AutoGPTQ knows of no refinement; following it exactly leaves no room for one");
+        }
     }
 
-    /** 4 bits, symmetric, groups of 128, static groups in act-order, damping 0.01. */
+    /** The algorithm of the paper, unrefined. */
+    public GptqOptions(
+            int bits,
+            int groupSize,
+            boolean sym,
+            boolean actOrder,
+            boolean staticGroups,
+            double dampPercent,
+            double mse,
+            int blocksize,
+            boolean reference) {
+        this(bits, groupSize, sym, actOrder, staticGroups, dampPercent, mse, blocksize, reference, Refinement.NONE);
+    }
+
+    /** 4 bits, symmetric, groups of 128, static groups in act-order, damping 0.01, all refinements. */
     public static GptqOptions defaults() {
-        return new GptqOptions(4, 128, true, true, true, 0.01, 0, 128, false);
+        return new GptqOptions(4, 128, true, true, true, 0.01, 0, 128, false, Refinement.DEFAULT);
     }
 
     /** The same with another width and group size. */
     public GptqOptions withBits(int bits, int groupSize) {
-        return new GptqOptions(bits, groupSize, sym, actOrder, staticGroups, dampPercent, mse, blocksize, reference);
+        return new GptqOptions(
+                bits, groupSize, sym, actOrder, staticGroups, dampPercent, mse, blocksize, reference, refinement);
     }
 
     /**
@@ -79,7 +100,8 @@ public record GptqOptions(
                 rule.setting("damp_percent", Double.class, dampPercent),
                 rule.setting("mse", Double.class, mse),
                 blocksize,
-                reference);
+                reference,
+                refinement);
     }
 
     /** Whether the artifact's {@code g_idx} is scattered, which servers call {@code desc_act}. */

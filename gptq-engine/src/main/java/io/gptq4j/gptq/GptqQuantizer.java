@@ -9,6 +9,7 @@ import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.ModuleGroup;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
+import io.gptq4j.tensor.Tensor;
 import io.gptq4j.tensor.TensorStore;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -126,7 +127,8 @@ public final class GptqQuantizer {
         int blocks = plan.architecture().layers();
         List<int[][]> batches =
                 CalibrationSet.batches(calibration.windows(), model.isOnGpu() ? GPU_TOKENS : CPU_TOKENS);
-        try (Lanes lanes = new Lanes(models, batches, budget);
+        try (Lanes lanes = new Lanes(
+                        models, batches, budget, plan.options().refinement().floatTarget());
                 BlockReader reader = model.blocks();
                 BackgroundSink writer = new BackgroundSink(sink)) {
             lanes.forEach(lane -> lane.embed(lane == lanes.first() ? observer : null));
@@ -158,7 +160,10 @@ public final class GptqQuantizer {
 
     private List<ModuleReport> quantize(Lanes lanes, int layer, ModuleGroup group, Sink sink) throws IOException {
         if (group.modules().isEmpty()) {
-            lanes.forEach(lane -> lane.advance(group.stage(), null));
+            lanes.forEach(lane -> {
+                lane.advance(group.stage(), null);
+                lane.advanceExact(group.stage());
+            });
             return List.of();
         }
         long start = System.nanoTime();
@@ -168,13 +173,18 @@ public final class GptqQuantizer {
                 works.add(lanes.lane(i).scope().child());
             }
             int in = group.modules().get(0).in();
-            List<Hessian> parts = lanes.each((lane, index) -> {
-                Hessian part = new Hessian(works.get(index), in);
-                lane.advance(group.stage(), part);
+            int rows = group.modules().stream().mapToInt(Linear::out).sum();
+            boolean floatTarget = plan.options().refinement().floatTarget();
+            List<Inputs> parts = lanes.each((lane, index) -> {
+                Scope work = works.get(index);
+                Inputs part = new Inputs(new Hessian(work, in), floatTarget ? new Drift(work, in, rows) : null);
+                lane.advance(group.stage(), part.hessian, part.drift, group.modules());
+                lane.advanceExact(group.stage());
                 return part;
             });
-            Hessian hessian = parts.get(0);
-            parts.subList(1, parts.size()).forEach(hessian::add);
+            Inputs inputs = parts.get(0);
+            parts.subList(1, parts.size()).forEach(inputs::add);
+            Hessian hessian = inputs.hessian;
             Map<GptqOptions, List<Linear>> together = plan.byOptions(layer, group.modules());
             Map<FactorKey, GptqSolver.Factored> factors = new HashMap<>();
             for (GptqOptions options : together.keySet()) {
@@ -184,18 +194,43 @@ public final class GptqQuantizer {
                             key, factor(new GptqSolver(options), works.get(0), hessian, lanes.first(), layer, group));
                 }
             }
-            parts.forEach(Hessian::close);
+            parts.forEach(part -> part.hessian.close());
             List<ModuleReport> reports = new ArrayList<>();
             for (Map.Entry<GptqOptions, List<Linear>> part : together.entrySet()) {
                 GptqOptions options = part.getKey();
                 GptqSolver.Factored factored = Objects.requireNonNull(factors.get(FactorKey.of(options)));
                 reports.addAll(
-                        solve(lanes, works, layer, part.getValue(), options, factored, hessian.tokens(), start, sink));
+                        solve(lanes, works, layer, group, part.getValue(), options, factored, inputs, start, sink));
                 start = System.nanoTime();
             }
             return reports;
         } finally {
             works.forEach(Scope::close);
+        }
+    }
+
+    /** What a group has seen of its inputs. */
+    private record Inputs(Hessian hessian, @Nullable Drift drift) {
+        void add(Inputs other) {
+            hessian.add(other.hessian);
+            if (drift != null && other.drift != null) {
+                drift.add(other.drift);
+            }
+        }
+
+        /** The drift of one module of the group, owned by {@code scope}. */
+        @Nullable
+        Tensor drift(Scope scope, ModuleGroup group, Linear module) {
+            if (drift == null) {
+                return null;
+            }
+            long start = group.modules().stream()
+                    .takeWhile(other -> !other.equals(module))
+                    .mapToLong(Linear::out)
+                    .sum();
+            try (Scope step = scope.child()) { // it is on the first device
+                return drift.rows(step, start, start + module.out()).copyTo(scope);
+            }
         }
     }
 
@@ -211,10 +246,11 @@ public final class GptqQuantizer {
             Lanes lanes,
             List<Scope> works,
             int layer,
+            ModuleGroup group,
             List<Linear> modules,
             GptqOptions options,
             GptqSolver.Factored factored,
-            long tokens,
+            Inputs inputs,
             long start,
             Sink sink)
             throws IOException {
@@ -222,7 +258,9 @@ public final class GptqQuantizer {
         List<GptqSolver.Solution> solutions = lanes.each((lane, index) -> {
             List<GptqSolver.Module> share = share(modules, index, lanes.size()).stream()
                     .map(module -> new GptqSolver.Module(
-                            lane.block().path(module), lane.block().weight(module)))
+                            lane.block().path(module),
+                            lane.block().weight(module),
+                            inputs.drift(works.get(index), group, module)))
                     .toList();
             return share.isEmpty()
                     ? new GptqSolver.Solution(List.of(), 0)
@@ -249,7 +287,7 @@ public final class GptqQuantizer {
                     loss / outputs,
                     factored.dampPercent(),
                     factored.dead().length,
-                    tokens,
+                    inputs.hessian.tokens(),
                     seconds));
         }
         return reports;

@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * GPTQ's solve (Frantar, Ashkboos, Hoefler, Alistarh 2022, arXiv 2210.17323, algorithm 1) for all modules that share
@@ -63,8 +64,20 @@ public final class GptqSolver {
         this.options = options;
     }
 
-    /** One module to solve: its path and its weight [out, in], of any floating type. */
-    public record Module(String name, Tensor weight) {}
+    /**
+     * One module to solve.
+     *
+     * @param name its path
+     * @param weight [out, in], of any floating type
+     * @param drift how its outputs fall short of the float model's, [in, out], as {@link Drift}; null to aim at {@code weight}
+     */
+    public record Module(
+            String name, Tensor weight, @Nullable Tensor drift) {
+        /** A module that aims at its own weight. */
+        public Module(String name, Tensor weight) {
+            this(name, weight, null);
+        }
+    }
 
     /**
      * One solved module.
@@ -78,14 +91,16 @@ public final class GptqSolver {
      * What the solve needs to know of the input.
      *
      * @param u U in the upper triangle, [in, in], in solve order; strictly below it the Hessian, 2/n sum x x^T
+     * @param diagonal the Hessian's damped diagonal, [in], in solve order
+     * @param factor what the Hessian has been multiplied by, 2/n
      * @param order the column that is solved k-th
      * @param dead inputs that were zero in every token, ascending
      * @param dampPercent the damping that was needed; 1 or more means that rounding to nearest was the last resort
      */
-    public record Factored(Tensor u, int[] order, int[] dead, double dampPercent) {
+    public record Factored(Tensor u, Tensor diagonal, double factor, int[] order, int[] dead, double dampPercent) {
         /** The same on the device of {@code scope}, which owns the copy. */
         public Factored copyTo(Scope scope) {
-            return new Factored(u.copyTo(scope), order, dead, dampPercent);
+            return new Factored(u.copyTo(scope), diagonal.copyTo(scope), factor, order, dead, dampPercent);
         }
     }
 
@@ -134,8 +149,8 @@ public final class GptqSolver {
             }
             double mean = Arrays.stream(diagonal).average().orElseThrow();
             double damp = options.dampPercent();
-            Tensor matrix = work.call(
-                    "gptq", "arranged", h, longs(work, order), factor, damped(work, diagonal, order, damp * mean));
+            Tensor damped = damped(work, diagonal, order, damp * mean);
+            Tensor matrix = work.call("gptq", "arranged", h, longs(work, order), factor, damped);
             while (work.call("gptq", options.reference() ? "factor_in_three_steps" : "factor", matrix)
                             .toLongs()[0]
                     != 0) {
@@ -144,11 +159,12 @@ public final class GptqSolver {
                     // Without feedback between columns the solve rounds to nearest: better a poor result than a lost
                     // run.
                     work.call("gptq", "unconnected", matrix);
-                    return new Factored(matrix.moveTo(scope), order, dead, DAMP_LIMIT);
+                    return new Factored(matrix.moveTo(scope), damped.moveTo(scope), factor, order, dead, DAMP_LIMIT);
                 }
-                work.call("gptq", "restored", matrix, damped(work, diagonal, order, damp * mean));
+                damped = damped(work, diagonal, order, damp * mean);
+                work.call("gptq", "restored", matrix, damped);
             }
-            return new Factored(matrix.moveTo(scope), order, dead, damp);
+            return new Factored(matrix.moveTo(scope), damped.moveTo(scope), factor, order, dead, damp);
         }
     }
 
@@ -171,8 +187,7 @@ public final class GptqSolver {
      */
     public Solution solve(Scope scope, Factored factored, List<Module> modules, FloatType type) {
         try (Scope work = scope.child()) {
-            Rows rows =
-                    solve(work, factored, modules.stream().map(Module::weight).toList());
+            Rows rows = solveRows(work, factored, modules);
             return new Solution(split(scope, work, modules, rows, type), rows.loss);
         }
     }
@@ -184,9 +199,18 @@ public final class GptqSolver {
 
     /** Solves the rows of these weights [out, in], one after the other. */
     Rows solve(Scope work, Factored factored, List<Tensor> weights) {
+        return solveRows(
+                work,
+                factored,
+                weights.stream().map(weight -> new Module("", weight)).toList());
+    }
+
+    private Rows solveRows(Scope work, Factored factored, List<Module> modules) {
         int[] order = factored.order;
         int in = order.length;
+        List<Tensor> weights = modules.stream().map(Module::weight).toList();
         Tensor w = work.call("gptq", "stacked", weights, longs(work, order)); // W^T [in, rows], in solve order
+        aim(work, factored, modules, w);
         int rows = Math.toIntExact(w.size(1));
         int[] place = inverse(order);
         int group = options.groupSizeFor(in);
@@ -202,6 +226,16 @@ public final class GptqSolver {
         if (refresh) {
             int count = (in + group - 1) / group;
             grids = List.of(work.zeros(count, rows), work.zeros(count, rows));
+        } else if (options.refinement().gridSearch() && options.sym() && options.mse() == 0) {
+            grids = work.callAll(
+                    "refine",
+                    "searched",
+                    w,
+                    factored.u,
+                    members(work, place, group),
+                    group,
+                    options.maxq(),
+                    Refinement.GRID_BETA);
         } else if (grids.isEmpty()) {
             grids = grids(work, w, place, group);
         }
@@ -225,14 +259,61 @@ public final class GptqSolver {
                 options.mse(),
                 options.reference(),
                 options.reference() ? options.blocksize() : step(refresh ? group : options.blocksize(), work.isGpu()));
-        w.close();
         Tensor codes = solved.get(0); // [in, rows]
+        Tensor loss = solved.get(1);
+        if (options.refinement().sweeps() > 0) {
+            loss = work.call(
+                    "refine",
+                    "swept",
+                    w,
+                    codes,
+                    factored.u,
+                    factored.diagonal,
+                    grids.get(0),
+                    grids.get(1),
+                    longs(work, groups),
+                    members(work, refresh ? identity(in) : place, group),
+                    group,
+                    options.maxq(),
+                    options.refinement().sweeps());
+        }
+        w.close();
         if (options.actOrder()) {
             Tensor ordered = codes;
             codes = work.call("gptq", "reordered", ordered, longs(work, place));
             ordered.close();
         }
-        return new Rows(codes, grids.get(0), grids.get(1), gIdx, solved.get(1).toDoubles()[0]);
+        return new Rows(codes, grids.get(0), grids.get(1), gIdx, loss.toDoubles()[0]);
+    }
+
+    /** Moves the weights W^T to where the modules' outputs are nearest to the float model's. */
+    private static void aim(Scope work, Factored factored, List<Module> modules, Tensor w) {
+        if (modules.stream().allMatch(module -> module.drift() == null)) {
+            return;
+        }
+        try (Scope step = work.child()) {
+            List<Tensor> drifts = new ArrayList<>();
+            for (Module module : modules) {
+                Tensor drift = module.drift();
+                long out = module.weight().size(0);
+                drifts.add(drift == null ? step.zeros(factored.order.length, out) : drift);
+            }
+            Tensor drift = step.call("refine", "gathered", drifts, longs(step, factored.order));
+            step.call("refine", "aimed", w, factored.u, drift, factored.factor);
+        }
+    }
+
+    /** The columns of the first group, of the second and so on, each group's ascending, by their places in solve order. */
+    private static Tensor members(Scope scope, int[] place, int group) {
+        int[] members = place.clone();
+        for (int start = 0; start < members.length; start += group) {
+            Arrays.sort(members, start, Math.min(start + group, members.length));
+        }
+        return longs(scope, members);
+    }
+
+    private static int[] identity(int n) {
+        return IntStream.range(0, n).toArray();
     }
 
     /** How many columns are rounded one by one: a block, or, halved, the largest part of it that is still cheap. */

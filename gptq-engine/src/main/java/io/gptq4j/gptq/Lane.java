@@ -1,5 +1,6 @@
 package io.gptq4j.gptq;
 
+import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.BlockReader;
 import io.gptq4j.model.DecoderBlock;
 import io.gptq4j.model.LanguageModel;
@@ -17,16 +18,24 @@ final class Lane implements AutoCloseable {
     private final LanguageModel model;
     private final List<int[][]> batches;
     private final TensorStore store;
+    private final boolean exact;
     private final List<Parked> states = new ArrayList<>(); // of each batch
+    private final List<Parked> exactStates = new ArrayList<>(); // the same in the float model, if that is wanted
     private @Nullable Scope scope;
     private @Nullable DecoderBlock block;
 
     /** A {@link DecoderBlock.State} between two stages. */
     private record Parked(TensorStore.Kept residual, TensorStore.@Nullable Kept carried) {}
 
-    Lane(LanguageModel model, List<int[][]> batches, TensorStore.Budget budget) {
+    /**
+     * A lane at the start.
+     *
+     * @param exact whether the windows go through the float model, too
+     */
+    Lane(LanguageModel model, List<int[][]> batches, TensorStore.Budget budget, boolean exact) {
         this.model = model;
         this.batches = batches;
+        this.exact = exact;
         this.store = new TensorStore(model.scope(), budget);
     }
 
@@ -56,6 +65,9 @@ final class Lane implements AutoCloseable {
                 Scope step = model.scope()) {
             for (int[][] batch : batches) {
                 states.add(new Parked(store.put(embedder.embed(step, batch)), null)); // [B, T, C]
+                if (exact) {
+                    exactStates.add(new Parked(store.put(embedder.embed(step, batch)), null));
+                }
             }
             if (observer != null) {
                 observer.started(embedder);
@@ -66,6 +78,12 @@ final class Lane implements AutoCloseable {
     void load(BlockReader.Block stored) throws IOException {
         scope = model.scope();
         block = model.block(scope, stored);
+        for (int b = 0; b < exactStates.size(); b++) {
+            try (Scope step = scope.child()) {
+                exactStates.set(
+                        b, park(block.begin(step, exactStates.get(b).residual.take(step))));
+            }
+        }
     }
 
     /**
@@ -74,6 +92,17 @@ final class Lane implements AutoCloseable {
      * @param hessian takes the stage's inputs; null if none of its modules is to be solved
      */
     void advance(Stage stage, @Nullable Hessian hessian) throws IOException {
+        advance(stage, hessian, null, List.of());
+    }
+
+    /**
+     * The same, and what the modules' outputs lack. The windows of the float model must be at this stage.
+     *
+     * @param drift takes it; null if nobody wants to know
+     * @param modules the modules to be solved, whose weights are still the float model's
+     */
+    void advance(Stage stage, @Nullable Hessian hessian, @Nullable Drift drift, List<Linear> modules)
+            throws IOException {
         for (int b = 0; b < states.size(); b++) {
             try (Scope step = scope().child()) {
                 Parked parked = states.get(b);
@@ -82,9 +111,47 @@ final class Lane implements AutoCloseable {
                         ? block().begin(step, residual)
                         : block().advance(step, stage, new DecoderBlock.State(residual, take(step, parked.carried)));
                 if (hessian != null) {
-                    hessian.add(block().input(step, stage, state));
+                    Tensor x = block().input(step, stage, state);
+                    hessian.add(x);
+                    if (drift != null) {
+                        compare(step, stage, drift, modules, x, state.residual(), b);
+                    }
                 }
                 states.set(b, park(state));
+            }
+        }
+    }
+
+    private void compare(
+            Scope step, Stage stage, Drift drift, List<Linear> modules, Tensor x, Tensor residual, int batch)
+            throws IOException {
+        Parked parked = exactStates.get(batch);
+        DecoderBlock.State exactly = new DecoderBlock.State(parked.residual.take(step), take(step, parked.carried));
+        drift.add(
+                x,
+                block().input(step, stage, exactly),
+                modules.stream().map(block()::weight).toList());
+        if (stage == Stage.ATTENTION_OUT || stage == Stage.MLP_OUT) {
+            drift.addResidual(x, residual, exactly.residual());
+        }
+        exactStates.set(batch, park(exactly));
+    }
+
+    /**
+     * Runs the windows of the float model from a stage to the next one, or to the next block; before a weight of the stage is
+     * replaced.
+     */
+    void advanceExact(Stage stage) throws IOException {
+        for (int b = 0; b < exactStates.size(); b++) {
+            try (Scope step = scope().child()) {
+                Parked parked = exactStates.get(b);
+                DecoderBlock.State state =
+                        new DecoderBlock.State(parked.residual.take(step), take(step, parked.carried));
+                exactStates.set(
+                        b,
+                        stage == Stage.MLP_OUT
+                                ? new Parked(store.put(block().finish(step, state)), null)
+                                : park(block().advance(step, Stage.values()[stage.ordinal() + 1], state)));
             }
         }
     }

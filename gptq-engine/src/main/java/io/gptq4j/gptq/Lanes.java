@@ -15,8 +15,12 @@ final class Lanes implements AutoCloseable {
     private final List<Lane> lanes = new ArrayList<>();
     private final List<Worker> workers = new ArrayList<>(); // of all lanes but the first
 
-    /** Deals the batches out in turn, one lane per model; the host's memory is shared, a device's is its own. */
-    Lanes(List<LanguageModel> models, List<int[][]> batches, TensorStore.Budget budget) {
+    /**
+     * Deals the batches out in turn, one lane per model; the host's memory is shared, a device's is its own.
+     *
+     * @param exact whether the windows go through the float model, too
+     */
+    Lanes(List<LanguageModel> models, List<int[][]> batches, TensorStore.Budget budget, boolean exact) {
         int count = models.size();
         TensorStore.Budget each =
                 new TensorStore.Budget(budget.deviceBytes(), budget.hostBytes() / count, budget.scratch());
@@ -25,7 +29,7 @@ final class Lanes implements AutoCloseable {
             for (int b = i; b < batches.size(); b += count) {
                 share.add(batches.get(b));
             }
-            lanes.add(new Lane(models.get(i), share, each));
+            lanes.add(new Lane(models.get(i), share, each, exact));
             if (i > 0) {
                 workers.add(new Worker("device " + i));
             }

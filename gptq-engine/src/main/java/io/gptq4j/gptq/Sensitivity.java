@@ -95,7 +95,10 @@ public final class Sensitivity {
         List<List<TensorStore.Kept>> streams = new ArrayList<>(); // of each unit, the compared windows by batch
         int blocks = plan.architecture().layers();
         try (Lane lane = new Lane(
-                        model, CalibrationSet.batches(Arrays.copyOf(windows, share.solved), BATCH_TOKENS), half);
+                        model,
+                        CalibrationSet.batches(Arrays.copyOf(windows, share.solved), BATCH_TOKENS),
+                        half,
+                        false);
                 BlockReader reader = model.blocks();
                 Scope own = model.scope();
                 TensorStore store = new TensorStore(own, half)) {
