@@ -1,12 +1,14 @@
 package io.gptq4j.cost;
 
 import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.gptq.Refinement;
 import io.gptq4j.gptq.Sensitivity;
 import io.gptq4j.gptq.TargetWidths;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Attention;
 import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.ModuleGroup;
+import io.gptq4j.model.Stage;
 import io.gptq4j.tensor.FloatType;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -25,6 +27,9 @@ import java.util.Map;
  *   <tr><td>Hessian of a module group, upper triangle</td><td>N in^2</td></tr>
  *   <tr><td>factor of its inverse</td><td>2/3 in^3</td></tr>
  *   <tr><td>solve, by the rows of all modules of the group</td><td>rows in^2</td></tr>
+ *   <tr><td>drift of a module group, and of the residual stream besides</td><td>4 N in rows, 2 N in rows</td></tr>
+ *   <tr><td>from the drift to other weights</td><td>2 rows in^2</td></tr>
+ *   <tr><td>sweeps: their start, and each of them</td><td>3 rows in^2, 4 rows in^2</td></tr>
  * </table>
  *
  * <p>What is done element by element is counted in bytes moved; the solve's column loop in operations on tensors. The
@@ -56,6 +61,15 @@ public final class CostModel {
      * 4096, two threads: 8, 20, 34, 737 and 1735 ms, here 7, 23, 39, 671 and 1707.
      */
     private static final double SOLVE_EFFICIENCY = 0.8;
+
+    /**
+     * Passes over the weights in the search for grids and in a sweep, in bytes of a weight, and a sweep's calls for each column
+     * and each tile of its rows.
+     */
+    private static final double SEARCH_BYTES = 2600;
+
+    private static final double SWEEP_BYTES = 120;
+    private static final int SWEEP_CALLS = 12;
 
     private static final int COLUMN_CALLS = 28;
     private static final int TILE_CALLS = 15;
@@ -126,6 +140,9 @@ public final class CostModel {
         all.add(elementwise(Step.ELEMENTWISE, tokens, run.windows(), run.seqlen(), layers));
         all.add(elements(Step.ELEMENTWISE, loadingBytes() * layers, loadedConversions() * layers, 0));
         quantizedGroups().forEach((group, times) -> addGroup(all, group, times));
+        if (plan.options().refinement().floatTarget()) {
+            addFloatTarget(all);
+        }
         if (run.choosesWidths()) {
             addSensitivity(all);
         }
@@ -172,7 +189,48 @@ public final class CostModel {
                 0,
                 layers * in * (COLUMN_CALLS + TILE_CALLS * tiles),
                 layers * in * tiles));
+        addRefinement(all, in, rows, tiles, layers);
         all.add(elements(Step.PACK, layers * rows * in * PACK_BYTES, 0, 0));
+    }
+
+    /** What is beyond the paper's solve of a group, but for its target. */
+    private void addRefinement(List<Work> all, double in, double rows, double tiles, int layers) {
+        Refinement refinement = plan.options().refinement();
+        if (refinement.gridSearch() && plan.options().sym()) {
+            all.add(elements(Step.REFINE, layers * rows * in * SEARCH_BYTES, 0, 0));
+        }
+        int sweeps = refinement.sweeps();
+        if (sweeps > 0) {
+            double products = layers * (3.0 + 4.0 * sweeps) * rows * in * in;
+            all.add(Work.products(Step.REFINE, Work.Unit.FLOAT32, (int) in, products, SOLVE_EFFICIENCY));
+            all.add(elements(Step.REFINE, layers * sweeps * rows * in * SWEEP_BYTES, 0, 0));
+            all.add(elements(Step.REFINE, 0, 0, layers * sweeps * in * SWEEP_CALLS * tiles));
+        }
+    }
+
+    /** The windows through all float blocks; the drift of each group, and the weights that follow from it. */
+    private void addFloatTarget(List<Work> all) {
+        int layers = architecture.layers();
+        double tokens = run.tokens();
+        for (ModuleGroup group : architecture.moduleGroups()) {
+            for (Linear module : group.modules()) {
+                all.add(linear(Step.DRIFT, module, run.tokens(), layers));
+            }
+        }
+        all.add(attention(Step.DRIFT, run.tokens(), run.seqlen(), layers));
+        all.add(elementwise(Step.DRIFT, run.tokens(), run.windows(), run.seqlen(), layers));
+        quantizedGroups().forEach((group, times) -> {
+            double in = group.modules().get(0).in();
+            double rows = rows(group);
+            int size = (int) Math.min(in, rows);
+            boolean writes = group.stage() == Stage.ATTENTION_OUT || group.stage() == Stage.MLP_OUT;
+            all.add(Work.products(
+                    Step.DRIFT, Work.Unit.FLOAT32, size, times * tokens * in * rows * (writes ? 6 : 4), 1));
+            all.add(elements(
+                    Step.DRIFT, times * tokens * (in + rows) * 3 * Float.BYTES, converted() * times * tokens * in, 0));
+            all.add(Work.products(
+                    Step.REFINE, Work.Unit.FLOAT32, (int) in, times * 2 * rows * in * in, SOLVE_EFFICIENCY));
+        });
     }
 
     /**
@@ -313,7 +371,9 @@ public final class CostModel {
     /** Memory and disk, for which no machine has to be measured. */
     public Estimate.Memory memory() {
         int type = bytes(run.type());
-        long states = Math.multiplyExact(run.tokens() + run.evalTokens() * 2, widestState() * type);
+        Refinement refinement = plan.options().refinement();
+        int streams = refinement.floatTarget() ? 2 : 1;
+        long states = Math.multiplyExact(run.tokens() * streams + run.evalTokens() * 2, widestState() * type);
         if (run.choosesWidths()) {
             states = Math.max(states, probeStates() * type);
         }
@@ -324,7 +384,8 @@ public final class CostModel {
         long codes = 0;
         for (ModuleGroup members : quantizedGroups().keySet()) {
             long in = members.modules().get(0).in();
-            group = Math.max(group, 4 * in * in * Float.BYTES + 3 * rows(members) * in * Float.BYTES);
+            long ofRows = 3 + (refinement.floatTarget() ? 1 : 0) + (refinement.sweeps() > 0 ? 3 : 0);
+            group = Math.max(group, (4 * in * in + ofRows * rows(members) * in) * Float.BYTES);
             codes = Math.max(codes, 2 * rows(members) * in);
         }
         long tokens = Math.max(TOKENS_PER_BATCH, Math.max(run.seqlen(), run.evalWindow()));

@@ -16,12 +16,16 @@ public enum Step {
     ELEMENTWISE(false),
     /** The sums x x^T, one per module group. */
     HESSIAN(true),
+    /** The calibration text through the float model, and what the modules' outputs lack of it. */
+    DRIFT(false),
     /** From each Hessian to the factor of its inverse. */
     FACTOR(true),
     /** The solve's matrix products: errors that go to later columns. */
     SOLVE_PRODUCTS(true),
     /** The solve's column loop, and stacking and reordering. */
     SOLVE_COLUMNS(false),
+    /** The search for grids, the way to the float model's outputs, and the sweeps after the solve. */
+    REFINE(false),
     /** Codes to packed words, and back to weights for the rest of the block. */
     PACK(false),
     /** The artifact's bytes go to the disk. */

@@ -47,7 +47,7 @@ final class Drift implements AutoCloseable {
         }
     }
 
-    /** The part of some rows, [in, end - start], owned by {@code target}. */
+    /** A view of some rows' part, [in, end - start], owned by {@code target}. */
     Tensor rows(Scope target, long start, long end) {
         return target.call("refine", "part", sum, start, end);
     }

@@ -218,7 +218,7 @@ public final class GptqQuantizer {
             }
         }
 
-        /** The drift of one module of the group, owned by {@code scope}. */
+        /** The drift of one module of the group, owned by {@code scope} and on its device. */
         @Nullable
         Tensor drift(Scope scope, ModuleGroup group, Linear module) {
             if (drift == null) {
@@ -228,9 +228,7 @@ public final class GptqQuantizer {
                     .takeWhile(other -> !other.equals(module))
                     .mapToLong(Linear::out)
                     .sum();
-            try (Scope step = scope.child()) { // it is on the first device
-                return drift.rows(step, start, start + module.out()).copyTo(scope);
-            }
+            return drift.rows(scope, start, start + module.out()).copyTo(scope);
         }
     }
 

@@ -29,13 +29,22 @@ class Refine(Module):
     gap = torch.sub(torch.reshape(exact, [-1, rows]).to(6), torch.reshape(residual, [-1, rows]).to(6))
     return torch.addmm_(D, torch.t(flat), gap)
 
-  # Rows start .. end of D, side by side with others, in another order of columns; [n, end - start].
+  # The part start .. end of D [n, rows]; shares its memory.
   def part(self: __torch__.Refine, D: Tensor, start: int, end: int) -> Tensor:
-    return torch.contiguous(D[:, start:end])
+    return D[:, start:end]
 
   # Drifts [n, out] of several modules side by side, lines in solve order.
   def gathered(self: __torch__.Refine, drifts: List[Tensor], order: Tensor) -> Tensor:
-    return torch.index_select(torch.cat(drifts, 1), 0, order)
+    rows = 0
+    for d in drifts:
+      rows = rows + torch.size(d, 1)
+    D = torch.empty([torch.size(order, 0), rows], dtype=6, device=order.device)
+    start = 0
+    for d in drifts:
+      end = start + torch.size(d, 1)
+      _0 = torch.copy_(D[:, start:end], torch.index_select(d, 0, order))
+      start = end
+    return D
 
   # Wt + factor * H^-1 D, in place: the weights whose outputs on x are nearest to the float model's. H^-1 = U^T U. D
   # is consumed.
@@ -133,7 +142,7 @@ class Refine(Module):
         _9 = torch.index_add_(E, 0, mine, torch.mul(C, gained), alpha=-1)
         _10 = torch.copy_(s, t)
     _11 = torch.copy_(codes, torch.add(Q, torch.index_select(zero, 0, groups)))
-    return torch.div(torch.sum(torch.sum(torch.mul(E, R).to(7), [1])), 2.)
+    return torch.div(torch.sum(torch.sum(torch.mul(E, R), [1], dtype=7)), 2.)
 
   # The best codes for the columns of one block, one after the other, for some rows: R, Q and D [count, rows], B [count,
   # count] the block of H. D takes by how much each Q times its scale has grown. Each line of R sees the changes of those

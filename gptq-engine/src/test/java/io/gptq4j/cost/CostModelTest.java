@@ -8,6 +8,7 @@ import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.format.ModuleRule;
 import io.gptq4j.gptq.GptqOptions;
 import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.gptq.Refinement;
 import io.gptq4j.model.families.ModelFamilies;
 import io.gptq4j.tensor.FloatType;
 import java.util.HashMap;
@@ -63,12 +64,17 @@ class CostModelTest {
     }
 
     private static CostModel model(Run run, int bits, Map<String, Object> changes, String... rules) throws Exception {
+        return model(run, bits, Refinement.NONE, changes, rules);
+    }
+
+    private static CostModel model(
+            Run run, int bits, Refinement refinement, Map<String, Object> changes, String... rules) throws Exception {
         Map<String, Object> config = new HashMap<>(CONFIG);
         config.putAll(changes);
         return new CostModel(
                 QuantizationPlan.of(
                         ModelFamilies.architecture(ModelConfig.of(config, "config.json")),
-                        GptqOptions.defaults().withBits(bits, 32),
+                        new GptqOptions(bits, 32, true, true, true, 0.01, 0, 128, false, refinement),
                         Stream.of(rules).map(ModuleRule::parse).toList()),
                 run);
     }
@@ -88,6 +94,25 @@ class CostModelTest {
         assertThat(cost(estimate, Step.EVALUATION).flops()).isZero();
         assertThat(cost(estimate, Step.READ).bytes()).isEqualTo(350_000);
         assertThat(cost(estimate, Step.WRITE).bytes()).isEqualTo(72_960);
+    }
+
+    @Test
+    void countsWhatGoesBeyondThePaperAsByHand() throws Exception {
+        Estimate paper = model(RUN).estimate(MACHINE);
+        Estimate refined =
+                model(RUN, 4, new Refinement(true, true, 3), Map.of()).estimate(MACHINE);
+        // The float model's forward; 4 N in rows for each group, 6 where the modules write to the stream: q, k and v 8
+        // 192,
+        // o 4 096, gate and up 16 384, down 8 192.
+        double drift = 2.0 * 16 * 36_864 * 2 + 32_768 + 2 * 16 * (4 * (8_192 + 16_384) + 6 * (4_096 + 8_192));
+        assertThat(cost(refined, Step.DRIFT).flops()).isEqualTo(drift);
+        // As products of the solve, 5 767 168: to the target 2, the start of the sweeps 3, each of them 4.
+        assertThat(cost(refined, Step.REFINE).flops()).isEqualTo((2 + 3 + 3 * 4) * 5_767_168.0);
+        assertThat(cost(paper, Step.DRIFT).seconds()).isZero();
+        assertThat(cost(paper, Step.REFINE).seconds()).isZero();
+        assertThat(refined.floor()).isEqualTo(paper.floor());
+        assertThat(refined.memory().states()).isEqualTo(2 * paper.memory().states());
+        assertThat(refined.memory().host()).isGreaterThan(paper.memory().host());
     }
 
     @Test

@@ -1,0 +1,367 @@
+package io.gptq4j.gptq;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.within;
+
+import io.gptq4j.format.Half;
+import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.Scope;
+import io.gptq4j.tensor.Tensor;
+import io.gptq4j.tensor.Torch;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Against the same mathematics in plain Java and double precision, in the order of the original columns. */
+class RefinementTest {
+    private static final int IN = 192;
+    private static final int ROWS = 24;
+    private static final int TOKENS = 500;
+
+    private static Torch torch;
+
+    @BeforeAll
+    static void open() {
+        torch = Torch.open("cpu");
+    }
+
+    @AfterAll
+    static void close() {
+        torch.close();
+    }
+
+    private static float[] gaussians(long seed, int count) {
+        Random random = new Random(seed);
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return values;
+    }
+
+    /** Correlated inputs [tokens, in]: each channel leans on the one before it. */
+    private static float[] inputs(long seed, int tokens, int in) {
+        float[] x = gaussians(seed, tokens * in);
+        for (int i = 0; i < x.length; i++) {
+            if (i % in > 0) {
+                x[i] += 0.7f * x[i - 1];
+            }
+        }
+        return x;
+    }
+
+    /** 2/n sum x x^T and 0.01 of its mean diagonal on the diagonal. */
+    private static double[][] damped(float[] x, int in) {
+        int tokens = x.length / in;
+        double[][] h = new double[in][in];
+        double mean = 0;
+        for (int i = 0; i < in; i++) {
+            for (int j = 0; j < in; j++) {
+                for (int t = 0; t < tokens; t++) {
+                    h[i][j] += 2.0 / tokens * x[t * in + i] * x[t * in + j];
+                }
+            }
+            mean += h[i][i] / in;
+        }
+        for (int i = 0; i < in; i++) {
+            h[i][i] += 0.01 * mean;
+        }
+        return h;
+    }
+
+    private static GptqSolver.Factored factored(Scope scope, GptqOptions options, float[] x, int in) {
+        Hessian hessian = new Hessian(scope, in);
+        hessian.add(scope.floats(x, x.length / in, in));
+        return new GptqSolver(options).factor(scope, hessian);
+    }
+
+    private static GptqOptions options(
+            int bits, int group, boolean sym, boolean actOrder, boolean fixed, Refinement refinement) {
+        return new GptqOptions(bits, group, sym, actOrder, fixed, 0.01, 0, 128, false, refinement);
+    }
+
+    @ParameterizedTest(name = "{0} inputs, seeds 1 to 4")
+    @ValueSource(ints = {40, 300}) // within one block of the products, and across two
+    void aimsAtTheLeastSquaresSolutionForTheFloatModelsOutputs(int in) {
+        int out = 12;
+        float[] x = inputs(1, 3 * in, in);
+        float[] exact = x.clone();
+        float[] noise = gaussians(2, exact.length);
+        for (int i = 0; i < exact.length; i++) {
+            exact[i] += 0.3f * noise[i] - 0.1f * x[i];
+        }
+        float[] w = gaussians(3, out * in);
+        float[] lacks = gaussians(4, 3 * in * out);
+        // y~ - y, [tokens, out], and D = 2/n sum x (y~ - y)^T
+        double[][] d = new double[in][out];
+        for (int t = 0; t < 3 * in; t++) {
+            for (int o = 0; o < out; o++) {
+                double y = lacks[t * out + o];
+                for (int i = 0; i < in; i++) {
+                    y += (double) w[o * in + i] * (exact[t * in + i] - x[t * in + i]);
+                }
+                for (int i = 0; i < in; i++) {
+                    d[i][o] += 2.0 / (3 * in) * x[t * in + i] * y;
+                }
+            }
+        }
+        double[][] change = solved(damped(x, in), d);
+        try (Scope scope = torch.scope()) {
+            GptqSolver.Factored factored = factored(scope, options(4, -1, true, false, true, Refinement.NONE), x, in);
+            Tensor weight = scope.floats(w, out, in);
+            Drift drift = new Drift(scope, in, out);
+            Tensor input = scope.floats(x, 3 * in, in);
+            drift.add(input, scope.floats(exact, 3 * in, in), List.of(weight));
+            drift.addResidual(input, scope.zeros(3 * in, out), scope.floats(lacks, 3 * in, out));
+            Tensor target = scope.zeros(in, out);
+            scope.call("refine", "aimed", target, factored.u(), drift.rows(scope, 0, out), factored.factor());
+            float[] found = target.toFloats();
+            for (int i = 0; i < in; i++) {
+                for (int o = 0; o < out; o++) {
+                    assertThat((double) found[i * out + o]).isCloseTo(change[i][o], within(2e-3));
+                }
+            }
+        }
+    }
+
+    /** The solution of a x = b, by elimination; a is positive definite. */
+    private static double[][] solved(double[][] a, double[][] b) {
+        int n = a.length;
+        for (int k = 0; k < n; k++) {
+            for (int i = 0; i < n; i++) {
+                if (i != k) {
+                    double factor = a[i][k] / a[k][k];
+                    for (int j = k; j < n; j++) {
+                        a[i][j] -= factor * a[k][j];
+                    }
+                    for (int j = 0; j < b[i].length; j++) {
+                        b[i][j] -= factor * b[k][j];
+                    }
+                }
+            }
+        }
+        for (int k = 0; k < n; k++) {
+            for (int j = 0; j < b[k].length; j++) {
+                b[k][j] /= a[k][k];
+            }
+        }
+        return b;
+    }
+
+    @ParameterizedTest(name = "{0} bits, groups of {1}, sym {2}, act-order {3}, static groups {4}, seeds 5 and 6")
+    @CsvSource({
+        "2, 64, true, true, true",
+        "3, 32, false, true, true",
+        "4, 64, true, true, false",
+        "4, 48, false, false, false",
+        "3, -1, true, true, true",
+    })
+    void sweepsGiveThePlainJavaCodes(int bits, int group, boolean sym, boolean actOrder, boolean fixed) {
+        float[] x = inputs(5, TOKENS, IN);
+        float[] w = gaussians(6, ROWS * IN);
+        try (Scope scope = torch.scope()) {
+            GptqOptions plain = options(bits, group, sym, actOrder, fixed, Refinement.NONE);
+            GptqSolver.Factored factored = factored(scope, plain, x, IN);
+            List<Tensor> weights = List.of(scope.floats(w, ROWS, IN));
+            GptqSolver.Rows start = new GptqSolver(plain).solve(scope, factored, weights);
+            GptqSolver.Rows swept = new GptqSolver(
+                            options(bits, group, sym, actOrder, fixed, new Refinement(false, false, 2)))
+                    .solve(scope, factored, weights);
+            PlainRow[] rows = rows(w, start);
+            double[][] h = damped(x, IN);
+            double loss = 0;
+            for (PlainRow row : rows) {
+                row.sweep(h, factored.order(), (1 << bits) - 1);
+                row.sweep(h, factored.order(), (1 << bits) - 1);
+                loss += row.loss(h);
+            }
+            PlainRow[] found = rows(w, swept);
+            int differing = 0;
+            for (int r = 0; r < ROWS; r++) {
+                for (int i = 0; i < IN; i++) {
+                    differing += rows[r].codes[i] == found[r].codes[i] ? 0 : 1;
+                }
+            }
+            assertThat(differing).as("differing codes").isLessThanOrEqualTo(ROWS * IN / 100); // float against double
+            assertThat(swept.loss()).isCloseTo(loss, within(0.005 * loss));
+            double reported = 0;
+            for (PlainRow row : found) {
+                reported += row.loss(h);
+            }
+            assertThat(swept.loss()).as("the loss of what came out").isCloseTo(reported, within(1e-3 * reported));
+            assertThat(swept.loss()).isLessThan(0.99 * start.loss());
+        }
+    }
+
+    private static PlainRow[] rows(float[] w, GptqSolver.Rows solved) {
+        byte[][] codes = solved.codes().toByteRows(); // [in][rows]
+        float[] scale = solved.scale().toFloats(); // [groups][rows]
+        float[] zero = solved.zero().toFloats();
+        PlainRow[] rows = new PlainRow[ROWS];
+        for (int r = 0; r < ROWS; r++) {
+            PlainRow row = new PlainRow(scale.length / ROWS);
+            for (int i = 0; i < IN; i++) {
+                row.w[i] = w[r * IN + i];
+                row.groups[i] = solved.gIdx()[i];
+                row.codes[i] = codes[i][r] & 0xff;
+            }
+            for (int g = 0; g < row.scale.length; g++) {
+                row.scale[g] = scale[g * ROWS + r];
+                row.zero[g] = zero[g * ROWS + r];
+            }
+            rows[r] = row;
+        }
+        return rows;
+    }
+
+    /** One row, by the definition: every slope is summed up afresh. */
+    private static final class PlainRow {
+        final double[] w = new double[IN];
+        final int[] codes = new int[IN];
+        final int[] groups = new int[IN];
+        final double[] scale;
+        final double[] zero;
+
+        PlainRow(int groups) {
+            scale = new double[groups];
+            zero = new double[groups];
+        }
+
+        double q(int i) {
+            return scale[groups[i]] * (codes[i] - zero[groups[i]]);
+        }
+
+        double slope(double[][] h, int i) {
+            double sum = 0;
+            for (int j = 0; j < IN; j++) {
+                sum += h[i][j] * (w[j] - q(j));
+            }
+            return sum;
+        }
+
+        double loss(double[][] h) {
+            double sum = 0;
+            for (int i = 0; i < IN; i++) {
+                sum += (w[i] - q(i)) * slope(h, i) / 2;
+            }
+            return sum;
+        }
+
+        void sweep(double[][] h, int[] order, int maxq) {
+            for (int i : order) {
+                double best = (q(i) + slope(h, i) / h[i][i]) / scale[groups[i]] + zero[groups[i]];
+                codes[i] = (int) Math.max(0, Math.min(maxq, Math.rint(best)));
+            }
+            for (int g = 0; g < scale.length; g++) {
+                double slope = 0;
+                double curvature = 0;
+                for (int i = 0; i < IN; i++) {
+                    if (groups[i] == g) {
+                        slope += (codes[i] - zero[g]) * slope(h, i);
+                        for (int j = 0; j < IN; j++) {
+                            curvature += groups[j] == g ? (codes[i] - zero[g]) * h[i][j] * (codes[j] - zero[g]) : 0;
+                        }
+                    }
+                }
+                double next = scale[g] + slope / curvature;
+                if (next * scale[g] > 0) {
+                    scale[g] = Half.toFloat(Half.fromFloat((float) next));
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest(name = "{0} bits, seed 7")
+    @ValueSource(ints = {2, 3, 4})
+    void searchedGridsLeaveLessThanThoseOfTheLargestWeight(int bits) {
+        float[] w = gaussians(7, ROWS * IN);
+        float[] x = inputs(8, TOKENS, IN);
+        try (Scope scope = torch.scope()) {
+            GptqOptions plain = options(bits, 64, true, true, true, Refinement.NONE);
+            GptqSolver.Factored factored = factored(scope, plain, x, IN);
+            List<Tensor> weights = List.of(scope.floats(w, ROWS, IN));
+            float[] full = new GptqSolver(plain)
+                    .solve(scope, factored, weights)
+                    .scale()
+                    .toFloats();
+            float[] searched = new GptqSolver(options(bits, 64, true, true, true, new Refinement(false, true, 0)))
+                    .solve(scope, factored, weights)
+                    .scale()
+                    .toFloats();
+            float[] u = factored.u().toFloats();
+            int worse = 0;
+            double before = 0;
+            double after = 0;
+            for (int g = 0; g < IN / 64; g++) {
+                for (int r = 0; r < ROWS; r++) {
+                    double old = error(w, u, factored.order(), g, r, full[g * ROWS + r], bits);
+                    double now = error(w, u, factored.order(), g, r, searched[g * ROWS + r], bits);
+                    worse += now > old * 1.0001 ? 1 : 0;
+                    before += old;
+                    after += now;
+                }
+            }
+            assertThat(worse).isZero();
+            assertThat(after).isLessThan(0.8 * before);
+        }
+    }
+
+    /** sum (w - q)^2 / sqrt(U_cc) of a group of 64. */
+    private static double error(float[] w, float[] u, int[] order, int group, int row, float scale, int bits) {
+        double sum = 0;
+        int middle = 1 << (bits - 1);
+        for (int k = 0; k < IN; k++) {
+            if (order[k] / 64 == group) {
+                double weight = w[row * IN + order[k]];
+                double q = scale * Math.max(-middle, Math.min(middle - 1, Math.rint(weight / scale)));
+                sum += (weight - q) * (weight - q) / Math.sqrt(u[k * IN + k]);
+            }
+        }
+        return sum;
+    }
+
+    @Test
+    void aGroupOfZerosStaysZero() {
+        float[] w = gaussians(10, ROWS * IN);
+        for (int r = 0; r < ROWS; r++) {
+            for (int i = 64; i < 128; i++) {
+                w[r * IN + i] = 0;
+            }
+        }
+        try (Scope scope = torch.scope()) {
+            GptqOptions options = options(4, 64, true, false, true, new Refinement(false, true, 3));
+            GptqSolver.Factored factored = factored(scope, options, new float[IN], IN); // no feedback between columns
+            float[] q = new GptqSolver(options)
+                    .solve(
+                            scope,
+                            factored,
+                            List.of(new GptqSolver.Module("m", scope.floats(w, ROWS, IN))),
+                            FloatType.FLOAT32)
+                    .modules()
+                    .get(0)
+                    .weight()
+                    .toFloats();
+            for (int r = 0; r < ROWS; r++) {
+                for (int i = 64; i < 128; i++) {
+                    assertThat(q[r * IN + i]).isZero();
+                }
+            }
+        }
+    }
+
+    @Test
+    void refusesWhatMakesNoSense() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new Refinement(true, true, -1))
+                .withMessageContaining("sweeps must lie between 0 (off) and 100, not -1");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new GptqOptions(4, 128, true, true, true, 0.01, 0, 128, true, Refinement.DEFAULT))
+                .withMessageContaining("AutoGPTQ knows of no refinement");
+    }
+}
