@@ -79,7 +79,18 @@ class GptqQuantizerTest {
             boolean fixed,
             int blocksize)
             throws Exception {
-        GptqOptions options = TinyModels.options(bits, group, sym, actOrder, fixed, blocksize);
+        followsTheDefinition(family, type, TinyModels.options(bits, group, sym, actOrder, fixed, blocksize));
+    }
+
+    @ParameterizedTest(name = "{0} in {1}: {2} bits, group {3}, seed 1")
+    @CsvSource({"llama, FLOAT32, 4, 32", "opt, FLOAT32, 3, -1", "bloom, FLOAT32, 8, 96"})
+    void aimsEachGroupAtWhatTheFloatModelComputes(String family, FloatType type, int bits, int group) throws Exception {
+        Refinement refinement = new Refinement(true, false, 0);
+        followsTheDefinition(
+                family, type, new GptqOptions(bits, group, true, true, true, 0.01, 0, 128, false, refinement));
+    }
+
+    private void followsTheDefinition(String family, FloatType type, GptqOptions options) throws Exception {
         TinyCheckpoint tiny = TinyCheckpoint.of(TinyModels.config(family), 1);
         Map<String, QuantizedLinear> solved = new LinkedHashMap<>();
         TinyModels.quantize(torch, tiny.write(directory.resolve("float")), options, type)
@@ -96,10 +107,12 @@ class GptqQuantizerTest {
                 BlockReader sources = original.blocks();
                 Scope scope = model.scope()) {
             List<Tensor> hidden = new ArrayList<>();
+            List<Tensor> exact = new ArrayList<>(); // in the float model
             try (LanguageModel.Embedder embedder = model.embedder()) {
                 for (int[][] batch :
                         CalibrationSet.batches(TinyModels.windows(5).windows(), 2048)) {
                     hidden.add(embedder.embed(scope, batch));
+                    exact.add(embedder.embed(scope, batch));
                 }
             }
             for (int layer = 0; layer < 2; layer++) {
@@ -107,10 +120,15 @@ class GptqQuantizerTest {
                 DecoderBlock source = original.block(scope, sources);
                 List<DecoderBlock.State> at =
                         hidden.stream().map(x -> block.begin(scope, x)).toList();
+                List<DecoderBlock.State> exactly =
+                        exact.stream().map(x -> source.begin(scope, x)).toList();
                 for (ModuleGroup modules : model.architecture().moduleGroups()) {
                     if (modules.stage() != Stage.ATTENTION_IN) {
                         at = at.stream()
                                 .map(state -> block.advance(scope, modules.stage(), state))
+                                .toList();
+                        exactly = exactly.stream()
+                                .map(state -> source.advance(scope, modules.stage(), state))
                                 .toList();
                     }
                     Hessian hessian =
@@ -121,10 +139,13 @@ class GptqQuantizerTest {
                     GptqSolver.Factored factored = solver.factor(scope, hessian);
                     for (Linear module : modules.modules()) { // one by one: rows do not depend on each other
                         String name = source.path(module);
+                        Tensor drift = options.refinement().floatTarget()
+                                ? drift(scope, modules.stage(), block, at, exactly, source.weight(module))
+                                : null;
                         QuantizedLinear expected = solver.solve(
                                         scope,
                                         factored,
-                                        List.of(new GptqSolver.Module(name, source.weight(module))),
+                                        List.of(new GptqSolver.Module(name, source.weight(module), drift)),
                                         type)
                                 .modules()
                                 .get(0)
@@ -133,9 +154,49 @@ class GptqQuantizerTest {
                     }
                 }
                 hidden = at.stream().map(state -> block.finish(scope, state)).toList();
+                exact = exactly.stream()
+                        .map(state -> source.finish(scope, state))
+                        .toList();
             }
         }
         assertThat(LiveTensors.count(torch)).isZero();
+    }
+
+    /** sum x (y~ - y)^T, [in, out], in double precision, y with the residual stream where the module writes to it. */
+    private static Tensor drift(
+            Scope scope,
+            Stage stage,
+            DecoderBlock block,
+            List<DecoderBlock.State> at,
+            List<DecoderBlock.State> exactly,
+            Tensor weight) {
+        int out = Math.toIntExact(weight.size(0));
+        int in = Math.toIntExact(weight.size(1));
+        float[] w = weight.toFloats();
+        double[] sum = new double[in * out];
+        for (int b = 0; b < at.size(); b++) {
+            float[] x = block.input(scope, stage, at.get(b)).toFloats();
+            float[] exact = block.input(scope, stage, exactly.get(b)).toFloats(); // norms are never quantized
+            boolean writes = stage == Stage.ATTENTION_OUT || stage == Stage.MLP_OUT;
+            float[] residual = at.get(b).residual().toFloats();
+            float[] exactResidual = exactly.get(b).residual().toFloats();
+            for (int t = 0; t < x.length / in; t++) {
+                for (int o = 0; o < out; o++) {
+                    double gap = writes ? (double) exactResidual[t * out + o] - residual[t * out + o] : 0;
+                    for (int i = 0; i < in; i++) {
+                        gap += (double) w[o * in + i] * (exact[t * in + i] - x[t * in + i]);
+                    }
+                    for (int i = 0; i < in; i++) {
+                        sum[i * out + o] += x[t * in + i] * gap;
+                    }
+                }
+            }
+        }
+        float[] rounded = new float[sum.length];
+        for (int i = 0; i < sum.length; i++) {
+            rounded[i] = (float) sum[i];
+        }
+        return scope.floats(rounded, in, out);
     }
 
     private static void assertSame(QuantizedLinear actual, QuantizedLinear expected) {
@@ -264,7 +325,8 @@ class GptqQuantizerTest {
     @ParameterizedTest(name = "{0} devices, {1}, {2}, seed 13")
     @CsvSource({"2, llama, FLOAT32", "3, llama, BFLOAT16", "2, bloom, FLOAT32", "4, opt, FLOAT32"})
     void severalDevicesGiveWhatOneGives(int devices, String family, FloatType type) throws Exception {
-        GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
+        GptqOptions options = new GptqOptions(
+                4, 32, true, true, true, 0.01, 0, 128, false, new Refinement(type == FloatType.FLOAT32, false, 0));
         Path model = TinyModels.write(directory.resolve("model"), TinyModels.config(family), 13);
         List<QuantizedLinear> expected = TinyModels.quantize(torch, model, options, type);
         List<QuantizedLinear> modules = new ArrayList<>();

@@ -214,7 +214,8 @@ class QuantizeIT {
                     error += difference * difference;
                     norm += (double) original[i] * original[i];
                 }
-                assertThat(Math.sqrt(error / norm)).as(module).isBetween(0.01, 0.2);
+                // What a module does for those before it moves its weights, too; so few tokens move them far.
+                assertThat(Math.sqrt(error / norm)).as(module).isBetween(0.01, 0.3);
             }
         }
         for (String name : List.of("model.embed_tokens.weight", "model.norm.weight", "lm_head.weight")) {
