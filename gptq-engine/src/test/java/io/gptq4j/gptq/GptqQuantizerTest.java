@@ -2,6 +2,7 @@ package io.gptq4j.gptq;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.checkpoint.Checkpoint;
@@ -150,7 +151,11 @@ class GptqQuantizerTest {
                                 .modules()
                                 .get(0)
                                 .linear();
-                        assertSame(Objects.requireNonNull(solved.get(name), name), expected);
+                        // The target, and with it a largest weight, is a sum in another order here.
+                        assertSame(
+                                Objects.requireNonNull(solved.get(name), name),
+                                expected,
+                                options.refinement().floatTarget() ? 1 : 0);
                     }
                 }
                 hidden = at.stream().map(state -> block.finish(scope, state)).toList();
@@ -200,9 +205,20 @@ class GptqQuantizerTest {
     }
 
     private static void assertSame(QuantizedLinear actual, QuantizedLinear expected) {
+        assertSame(actual, expected, 0);
+    }
+
+    /** The same but for some units in the last place of the scales, which are positive. */
+    private static void assertSame(QuantizedLinear actual, QuantizedLinear expected, int units) {
         assertThat(actual.bits()).isEqualTo(expected.bits());
         assertThat(actual.groupSize()).isEqualTo(expected.groupSize());
-        assertThat(actual.scales()).as(expected.name()).isDeepEqualTo(expected.scales());
+        for (int g = 0; g < expected.scales().length; g++) {
+            for (int o = 0; o < expected.outFeatures(); o++) {
+                assertThat((int) actual.scales()[g][o])
+                        .as("%s, scale %d of output %d", expected.name(), g, o)
+                        .isCloseTo(expected.scales()[g][o], within(units));
+            }
+        }
         assertThat(actual.zeros()).as(expected.name()).isDeepEqualTo(expected.zeros());
         assertThat(actual.gIdx()).as(expected.name()).isEqualTo(expected.gIdx());
         int differing = 0;
