@@ -49,12 +49,16 @@ public final class ArtifactPlans {
         Map<String, String> canonicalNames = new HashMap<>();
         weights.storedNames().forEach((canonical, stored) -> canonicalNames.put(stored, canonical));
         Map<String, String> carried = new LinkedHashMap<>();
+        Set<String> untouched = new HashSet<>();
         for (String stored : checkpoint.tensors().tensors().keySet()) {
             String name = canonicalNames.getOrDefault(stored, stored);
             boolean tiedHead = architecture.head().tied()
                     && name.equals(architecture.head().name() + ".weight");
             if (!quantized.contains(name) && !tiedHead && RECOMPUTED.stream().noneMatch(name::endsWith)) {
                 carried.put(name, stored);
+                if (!weights.storedNames().containsKey(name)) {
+                    untouched.add(name);
+                }
             }
         }
         return new ArtifactWriter.Plan(
@@ -64,7 +68,8 @@ public final class ArtifactPlans {
                 carried,
                 shardSize,
                 architecture.head().tied(),
-                Map.of());
+                Map.of(),
+                untouched);
     }
 
     private static QuantizeConfig config(QuantizationPlan plan, String quantizer) {
