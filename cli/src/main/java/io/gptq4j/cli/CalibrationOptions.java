@@ -37,6 +37,12 @@ final class CalibrationOptions {
             description = "Chooses the windows (default: ${DEFAULT-VALUE}).")
     private long seed;
 
+    @Option(
+            names = "--all-experts",
+            description = "Calibrate every expert of a mixture on all tokens, not on those that the router sends to it;"
+                    + " takes longer. Without it, experts that few tokens came to learn from the others.")
+    private boolean allExperts;
+
     /**
      * Refuses what makes no sense for any model.
      *
@@ -51,6 +57,10 @@ final class CalibrationOptions {
 
     long seed() {
         return seed;
+    }
+
+    boolean allExperts() {
+        return allExperts;
     }
 
     /** The windows for a model, with a note if the text has fewer than were asked for. */

@@ -63,6 +63,7 @@ record QuantizeReport(
             long bytesAfter,
             @Nullable String pushedTo,
             double seconds,
+            List<FallbackReport.Row> fallbacks,
             List<ModuleReport> modules) {}
 
     /**
@@ -149,6 +150,7 @@ record QuantizeReport(
     void print(Console console, Outcome outcome, @Nullable CommitResult pushed, double seconds) {
         GptqOptions gptq = plan.options();
         CardFacts.Perplexity perplexity = outcome.perplexity();
+        FallbackReport fallbacks = FallbackReport.of(outcome.modules());
         Result result = new Result(
                 model,
                 out == null ? null : out.toString(),
@@ -174,15 +176,18 @@ record QuantizeReport(
                 outcome.bytesAfter(),
                 pushed == null ? null : pushed.pullRequestUrl() != null ? pushed.pullRequestUrl() : pushed.url(),
                 seconds,
+                fallbacks.rows(),
                 outcome.modules());
-        console.result(result, () -> text(result, perplexity));
+        console.result(result, () -> text(result, perplexity, fallbacks));
+        fallbacks.tell(console);
     }
 
-    private static String text(Result result, CardFacts.@Nullable Perplexity perplexity) {
+    private static String text(Result result, CardFacts.@Nullable Perplexity perplexity, FallbackReport fallbacks) {
         String text = String.format(
                 Locale.ROOT,
-                "%s%d modules to %d bits, group size %d%s, in %.1f s; weights %s, were %s",
+                "%s%s%d modules to %d bits, group size %d%s, in %.1f s; weights %s, were %s",
                 result.out() == null ? "" : result.out() + System.lineSeparator(),
+                fallbacks.rows().isEmpty() ? "" : fallbacks.table() + System.lineSeparator(),
                 result.modules().size(),
                 result.bits(),
                 result.groupSize(),

@@ -39,7 +39,7 @@ import org.jspecify.annotations.Nullable;
  * @param plan what is quantized, and how; widths that a target chooses are assumed until they are measured
  * @param target chooses widths, or null
  * @param windows what it is calibrated on
- * @param seed what chose them
+ * @param calibration what chose them
  * @param memory where hidden states are kept
  * @param heldOut what the perplexity is measured on, or null
  * @param readme the model's README.md, or null
@@ -52,7 +52,7 @@ record QuantizeRun(
         QuantizationPlan plan,
         @Nullable TargetWidths target,
         CalibrationSet windows,
-        long seed,
+        CalibrationOptions calibration,
         MemoryOptions memory,
         @Nullable HeldOut heldOut,
         byte @Nullable [] readme) {
@@ -89,7 +89,7 @@ record QuantizeRun(
                 plan,
                 target,
                 windows,
-                calibration.seed(),
+                calibration,
                 memory,
                 perplexity.heldOut(checkpoint, windows, architecture),
                 QuantizeReport.readme(checkpoint));
@@ -157,7 +157,7 @@ record QuantizeRun(
                         .collect(Collectors.joining(", ")),
                 chosen.size().bitsPerWeight()));
         return new QuantizeRun(
-                console, options, source, checkpoint, chosen, null, windows, seed, memory, heldOut, readme);
+                console, options, source, checkpoint, chosen, null, windows, calibration, memory, heldOut, readme);
     }
 
     private void write(
@@ -169,12 +169,13 @@ record QuantizeRun(
                 destination.directory(),
                 plan,
                 windows,
-                seed,
+                calibration.seed(),
                 destination.repo() == null ? null : destination.repo().id().toString());
         Session session = sessions.get(0);
         try (HeldOut.Measurement measurement = heldOut == null ? null : heldOut.begin(session, console)) {
             GptqQuantizer.Builder quantizer = GptqQuantizer.builder(session.model(), plan)
-                    .budget(memory.budget(session.torch(), destination.directory()));
+                    .budget(memory.budget(session.torch(), destination.directory()))
+                    .allExperts(calibration.allExperts());
             sessions.subList(1, sessions.size()).forEach(other -> quantizer.alsoOn(other.model()));
             if (measurement != null) {
                 quantizer.observer(measurement.observer());
@@ -236,12 +237,6 @@ record QuantizeRun(
             @Override
             public void moduleQuantized(ModuleReport report) {
                 view.update(++done, String.format(Locale.ROOT, "%s loss %.3g", report.module(), report.loss()));
-                if (report.dampPercent() > plan.options(report.module()).dampPercent()) {
-                    console.warn(report.module() + ": the Hessian is not positive definite; "
-                            + (report.dampPercent() >= 1
-                                    ? "rounded to nearest instead"
-                                    : "damping raised to " + report.dampPercent()));
-                }
             }
         };
     }

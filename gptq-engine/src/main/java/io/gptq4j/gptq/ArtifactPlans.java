@@ -19,8 +19,9 @@ import java.util.Set;
 
 /** What the artifact of a run will contain, known before the run. */
 public final class ArtifactPlans {
-    /** Constants that old checkpoints store and every implementation computes for itself. */
-    private static final List<String> RECOMPUTED = List.of(".rotary_emb.inv_freq", ".masked_bias");
+    /** Constants that old checkpoints store and every implementation computes for itself: frequencies, and causal masks. */
+    private static final List<String> RECOMPUTED =
+            List.of(".rotary_emb.inv_freq", ".masked_bias", ".attn.bias", ".attention.bias", ".attn.causal_mask");
 
     private ArtifactPlans() {}
 
@@ -54,7 +55,9 @@ public final class ArtifactPlans {
             String name = canonicalNames.getOrDefault(stored, stored);
             boolean tiedHead = architecture.head().tied()
                     && name.equals(architecture.head().name() + ".weight");
-            if (!quantized.contains(name) && !tiedHead && RECOMPUTED.stream().noneMatch(name::endsWith)) {
+            boolean recomputed =
+                    !canonicalNames.containsKey(stored) && RECOMPUTED.stream().anyMatch(name::endsWith);
+            if (!quantized.contains(name) && !tiedHead && !recomputed) {
                 carried.put(name, stored);
                 if (!weights.storedNames().containsKey(name)) {
                     untouched.add(name);

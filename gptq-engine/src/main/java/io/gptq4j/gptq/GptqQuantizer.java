@@ -57,12 +57,14 @@ public final class GptqQuantizer {
     private final QuantizationPlan plan;
     private final TensorStore.Budget budget;
     private final @Nullable BlockObserver observer;
+    private final boolean allExperts;
 
     private GptqQuantizer(Builder builder) {
         this.models = List.copyOf(builder.models);
         this.plan = builder.plan;
         this.budget = builder.budget;
         this.observer = builder.observer;
+        this.allExperts = builder.allExperts;
     }
 
     /** A run of {@code plan} over a float model. */
@@ -77,6 +79,7 @@ public final class GptqQuantizer {
         private TensorStore.Budget budget =
                 new TensorStore.Budget(0, Long.MAX_VALUE, Path.of(System.getProperty("java.io.tmpdir")));
         private @Nullable BlockObserver observer;
+        private boolean allExperts;
 
         private Builder(LanguageModel model, QuantizationPlan plan) {
             if (model.weights().isQuantized()) {
@@ -102,6 +105,12 @@ public final class GptqQuantizer {
         /** Who sees the blocks; called on the thread that runs. */
         public Builder observer(BlockObserver observer) {
             this.observer = observer;
+            return this;
+        }
+
+        /** Calibrates every expert on all tokens, whatever the router says; the windows still go through those it chooses. */
+        public Builder allExperts(boolean all) {
+            this.allExperts = all;
             return this;
         }
 
@@ -199,15 +208,20 @@ public final class GptqQuantizer {
                         .map(group -> new Hessian(
                                 works.get(index), group.modules().get(0).in()))
                         .toList();
-                lane.observe(stage, groups, own, false);
+                observe(lane, layer, stage, groups, own, allExperts);
                 return own;
             });
+            for (List<Hessian> other : parts.subList(1, parts.size())) {
+                for (int g = 0; g < groups.size(); g++) {
+                    parts.get(0).get(g).add(other.get(g));
+                    other.get(g).close();
+                }
+            }
+            fillStarved(lanes.first(), works.get(0), stage, groups, parts.get(0));
             List<ModuleReport> reports = new ArrayList<>();
             for (int g = 0; g < groups.size(); g++) {
-                int group = g;
-                List<Hessian> ofGroup =
-                        parts.stream().map(part -> part.get(group)).toList();
-                reports.addAll(solve(lanes, works, layer, groups.get(g), ofGroup, start, sink));
+                reports.addAll(
+                        solve(lanes, works, layer, groups.get(g), parts.get(0).get(g), start, sink));
                 start = System.nanoTime();
             }
             return reports;
@@ -216,22 +230,60 @@ public final class GptqQuantizer {
         }
     }
 
-    /** Solves a group whose Hessian is the sum of these, one for each lane; they are closed. */
+    /**
+     * Experts that few tokens came to learn from all those whose Hessians are in memory with theirs. Inner channels of one
+     * expert have nothing to do with those of another, so before the last module they learn from what their own channels make
+     * of tokens that went elsewhere.
+     */
+    private void fillStarved(Lane lane, Scope work, Stage stage, List<ModuleGroup> groups, List<Hessian> hessians)
+            throws IOException {
+        List<ModuleGroup> experts = new ArrayList<>();
+        List<Hessian> seen = new ArrayList<>();
+        List<Integer> starved = new ArrayList<>();
+        for (int g = 0; g < groups.size(); g++) {
+            if (groups.get(g).expert().isPresent()) {
+                if (Siblings.isStarved(hessians.get(g))) {
+                    starved.add(experts.size());
+                }
+                experts.add(groups.get(g));
+                seen.add(hessians.get(g));
+            }
+        }
+        if (starved.isEmpty() || allExperts || plan.options().reference()) {
+            return;
+        }
+        int in = seen.get(0).size();
+        if (stage == Stage.MLP_IN) {
+            try (Siblings siblings = new Siblings(work, in)) {
+                seen.forEach(siblings::add);
+                starved.forEach(expert -> siblings.fill(seen.get(expert)));
+            }
+            return;
+        }
+        for (int expert : starved) { // one prior at a time is in memory
+            try (Siblings others = new Siblings(work, in);
+                    Hessian sample = new Hessian(work, in)) {
+                lane.sample(List.of(experts.get(expert)), List.of(sample));
+                others.add(sample);
+                others.fill(seen.get(expert));
+            }
+        }
+    }
+
+    /** Solves a group; its Hessian is closed. */
     private List<ModuleReport> solve(
-            Lanes lanes, List<Scope> works, int layer, ModuleGroup group, List<Hessian> parts, long began, Sink sink)
+            Lanes lanes, List<Scope> works, int layer, ModuleGroup group, Hessian hessian, long began, Sink sink)
             throws IOException {
         long start = began;
-        Hessian hessian = parts.get(0);
-        parts.subList(1, parts.size()).forEach(hessian::add);
         Map<GptqOptions, List<Linear>> together = plan.byOptions(layer, group.modules());
         Map<FactorKey, GptqSolver.Factored> factors = new HashMap<>();
         for (GptqOptions options : together.keySet()) {
             FactorKey key = FactorKey.of(options);
             if (!factors.containsKey(key)) {
-                factors.put(key, factor(new GptqSolver(options), works.get(0), hessian, lanes.first(), layer, group));
+                factors.put(key, new GptqSolver(options).factor(works.get(0), hessian));
             }
         }
-        parts.forEach(Hessian::close);
+        hessian.close();
         List<ModuleReport> reports = new ArrayList<>();
         for (Map.Entry<GptqOptions, List<Linear>> part : together.entrySet()) {
             GptqOptions options = part.getKey();
@@ -269,7 +321,7 @@ public final class GptqQuantizer {
                             lane.block().path(module), lane.block().weight(module)))
                     .toList();
             return share.isEmpty()
-                    ? new GptqSolver.Solution(List.of(), 0)
+                    ? new GptqSolver.Solution(List.of(), 0, List.of())
                     : solver.solve(
                             lane.scope(),
                             index == 0 ? factored : factored.copyTo(works.get(index)),
@@ -282,7 +334,8 @@ public final class GptqQuantizer {
         List<ModuleReport> reports = new ArrayList<>();
         for (int m = 0; m < modules.size(); m++) {
             Linear module = modules.get(m);
-            GptqSolver.Solved solved = solutions.get(m % lanes.size()).modules().get(m / lanes.size());
+            GptqSolver.Solution solution = solutions.get(m % lanes.size());
+            GptqSolver.Solved solved = solution.modules().get(m / lanes.size());
             sink.accept(solved.linear());
             lanes.forEach(
                     lane -> lane.block().replaceWeight(module, solved.weight().copyTo(lane.scope())));
@@ -294,6 +347,7 @@ public final class GptqQuantizer {
                     factored.dampPercent(),
                     factored.dead().length,
                     tokens,
+                    solution.fallbacks(),
                     seconds));
         }
         return reports;
@@ -308,20 +362,28 @@ public final class GptqQuantizer {
         return share;
     }
 
-    /** The factor of a group's Hessian; an input that is no number is told with the module and what may help. */
-    static GptqSolver.Factored factor(
-            GptqSolver solver, Scope work, Hessian hessian, Lane lane, int layer, ModuleGroup group)
-            throws CheckpointException {
+    /**
+     * Lets groups see their inputs of all windows. An input that is no number ends the run: nothing after it could be
+     * calibrated, and the model itself computes nothing else.
+     *
+     * @throws CheckpointException with block, module and what may help
+     */
+    static void observe(
+            Lane lane, int layer, Stage stage, List<ModuleGroup> groups, List<Hessian> hessians, boolean allTokens)
+            throws IOException {
         try {
-            return solver.factor(work, hessian);
-        } catch (ArithmeticException e) {
+            lane.observe(stage, groups, hessians, allTokens);
+        } catch (NotFiniteException e) {
             FloatType type = lane.model().type();
+            ModuleGroup group = groups.get(hessians.indexOf(e.hessian()));
             throw new CheckpointException(
                     "Block " + layer + ", " + lane.block().path(group.modules().get(0)) + ": " + e.getMessage() + " in "
                             + type
-                            + (type == FloatType.FLOAT32
-                                    ? "; weights before it are out of range, so check the checkpoint"
-                                    : "; try --dtype float32"),
+                            + switch (type) {
+                                case FLOAT16 -> "; use --dtype bfloat16 or float32, which have a larger range";
+                                case BFLOAT16 -> "; try --dtype float32, or check the weights before it";
+                                case FLOAT32 -> "; weights before it are out of range, so check the checkpoint";
+                            },
                     e);
         }
     }

@@ -103,6 +103,27 @@ final class Lane implements AutoCloseable {
         at = stage;
     }
 
+    /**
+     * Lets some experts see tokens whatever the router says, at the stage where the windows are: no more of them than a prior
+     * takes.
+     */
+    void sample(List<ModuleGroup> experts, List<Hessian> hessians) throws IOException {
+        for (int b = 0; b < states.size() && hessians.stream().anyMatch(Siblings::isStarved); b++) {
+            try (Scope step = scope().child()) {
+                Parked parked = states.get(b);
+                DecoderBlock.State state =
+                        new DecoderBlock.State(parked.residual.take(step), take(step, parked.carried));
+                block().inputs(
+                                step,
+                                state,
+                                experts,
+                                true,
+                                (i, x) -> hessians.get(i).add(x));
+                states.set(b, park(state));
+            }
+        }
+    }
+
     /** Turns the windows into the next block's input, and lets go of the block. */
     void finish() throws IOException {
         for (int b = 0; b < states.size(); b++) {

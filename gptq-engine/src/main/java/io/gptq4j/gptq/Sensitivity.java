@@ -186,7 +186,7 @@ public final class Sensitivity {
         DecoderBlock block = lane.block();
         try (Scope own = work.child()) {
             Hessian hessian = new Hessian(own, group.modules().get(0).in());
-            lane.observe(group.stage(), List.of(group), List.of(hessian), false);
+            GptqQuantizer.observe(lane, layer, group.stage(), List.of(group), List.of(hessian), false);
             Map<GptqOptions, List<Linear>> together = plan.byOptions(layer, group.modules());
             Map<GptqOptions, GptqSolver.Factored> factors = new HashMap<>();
             for (int width = 0; width < losses.length; width++) {
@@ -198,7 +198,7 @@ public final class Sensitivity {
                                         part.getKey().groupSize()));
                         GptqSolver.Factored factored = factors.get(part.getKey());
                         if (factored == null) {
-                            factored = GptqQuantizer.factor(solver, own, hessian, lane, layer, group);
+                            factored = solver.factor(own, hessian);
                             factors.put(part.getKey(), factored);
                         }
                         List<GptqSolver.Module> modules = part.getValue().stream()

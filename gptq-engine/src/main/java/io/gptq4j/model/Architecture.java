@@ -65,6 +65,8 @@ public record Architecture(
         RMS_PLUS_ONE,
         /** LayerNorm with weight and bias. */
         LAYER,
+        /** LayerNorm with weight and bias, whose stored weights are one less than what it multiplies by. */
+        LAYER_PLUS_ONE,
         /** LayerNorm without a bias. */
         LAYER_UNBIASED,
         /** LayerNorm without learned parameters. */
@@ -119,6 +121,7 @@ public record Architecture(
      * @param bias whether there is a bias
      * @param scale what logits are multiplied by
      * @param softcap c in c * tanh(logit / c); 0 for none
+     * @param normalized whether each row of the matrix is divided by its length first
      */
     public record Head(
             Optional<Norm> norm,
@@ -127,7 +130,20 @@ public record Architecture(
             boolean tied,
             boolean bias,
             double scale,
-            double softcap) {
+            double softcap,
+            boolean normalized) {
+        /** One whose matrix is used as it is. */
+        public Head(
+                Optional<Norm> norm,
+                Optional<Linear> projection,
+                String name,
+                boolean tied,
+                boolean bias,
+                double scale,
+                double softcap) {
+            this(norm, projection, name, tied, bias, scale, softcap, false);
+        }
+
         /** A norm and a matrix. */
         public static Head of(Norm norm, String name, boolean tied) {
             return new Head(Optional.of(norm), Optional.empty(), name, tied, false, 1, 0);
@@ -135,18 +151,28 @@ public record Architecture(
 
         /** The same with a bias, or without. */
         public Head withBias(boolean other) {
-            return new Head(norm, projection, name, tied, other, scale, softcap);
+            return new Head(norm, projection, name, tied, other, scale, softcap, normalized);
         }
 
         /** The same with logits multiplied. */
         public Head withScale(double other) {
-            return new Head(norm, projection, name, tied, bias, other, softcap);
+            return new Head(norm, projection, name, tied, bias, other, softcap, normalized);
         }
 
         /** The same with bounded logits. */
         public Head withSoftcap(double other) {
-            return new Head(norm, projection, name, tied, bias, scale, other);
+            return new Head(norm, projection, name, tied, bias, scale, other, normalized);
         }
+
+        /** The same with each row of the matrix divided by its length. */
+        public Head withNormalizedRows() {
+            return new Head(norm, projection, name, tied, bias, scale, softcap, true);
+        }
+    }
+
+    /** The same for windows of another length at most. */
+    public Architecture withMaxPositions(int other) {
+        return new Architecture(family, hiddenSize, vocabSize, other, basePrefix, path, embedding, blocks, head);
     }
 
     /** How many blocks there are. */
@@ -256,7 +282,7 @@ public record Architecture(
         if (norm.kind() != NormKind.LAYER_PLAIN) {
             shapes.put(path.apply(norm.name()) + ".weight", shape(norm.size()));
         }
-        if (norm.kind() == NormKind.LAYER) {
+        if (norm.kind() == NormKind.LAYER || norm.kind() == NormKind.LAYER_PLUS_ONE) {
             shapes.put(path.apply(norm.name()) + ".bias", shape(norm.size()));
         }
     }

@@ -50,8 +50,24 @@ public sealed interface Attention permits Attention.MultiHead, Attention.Latent 
         ALL_HEADS
     }
 
-    /** Norms on queries and keys, before they are rotated; the sizes are those of the weights. */
-    record HeadNorms(NormSpan span, Norm query, Norm key) {}
+    /**
+     * Norms on queries and keys; the sizes are those of the weights.
+     *
+     * @param afterRotation whether queries and keys are rotated first
+     */
+    record HeadNorms(NormSpan span, Norm query, Norm key, boolean afterRotation) {
+        /** Checks the combination. */
+        public HeadNorms {
+            if (afterRotation && span != NormSpan.HEAD) {
+                throw new IllegalArgumentException("Norms after the rotation span a head, not " + span);
+            }
+        }
+
+        /** Norms before the rotation. */
+        public HeadNorms(NormSpan span, Norm query, Norm key) {
+            this(span, query, key, false);
+        }
+    }
 
     /**
      * Attention with several heads, of which groups may share keys and values.

@@ -6,6 +6,7 @@ import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /** Computes the attention of one block, up to what its output module reads. B windows, T tokens. */
@@ -77,13 +78,18 @@ final class AttentionPart {
         }
         Tensor q = qkv.get(0); // [B, T, H * D]
         Tensor k = qkv.get(1); // [B, T, K * D]
-        if (multi.norms().isPresent()) {
-            Attention.HeadNorms norms = multi.norms().get();
-            q = headNorm(scope, q, norms.query(), norms.span(), multi.heads());
-            k = headNorm(scope, k, norms.key(), norms.span(), multi.kvHeads());
+        Optional<Attention.HeadNorms> before = multi.norms().filter(norms -> !norms.afterRotation());
+        if (before.isPresent()) {
+            q = headNorm(scope, q, before.get().query(), before.get().span(), multi.heads());
+            k = headNorm(scope, k, before.get().key(), before.get().span(), multi.kvHeads());
         }
         q = placed(scope, q, multi, multi.heads()); // [B, H, T, D]
         k = placed(scope, k, multi, multi.kvHeads()); // [B, K, T, D]
+        Optional<Attention.HeadNorms> after = multi.norms().filter(Attention.HeadNorms::afterRotation);
+        if (after.isPresent()) {
+            q = Parts.norm(scope, q, after.get().query(), weights);
+            k = Parts.norm(scope, k, after.get().key(), weights);
+        }
         Tensor v = scope.call("decoder", "heads", qkv.get(2), multi.kvHeads()); // [B, K, T, D]
         int tokens = Math.toIntExact(x.size(1));
         if (multi.position() instanceof Position.Alibi alibi) {
@@ -100,7 +106,7 @@ final class AttentionPart {
         }
         boolean limited = multi.window() > 0 && multi.window() < tokens;
         if (multi.softcap() > 0) {
-            Tensor mask = positions.mask(tokens, limited ? multi.window() : tokens);
+            Tensor mask = positions.mask(tokens, limited ? multi.window() : Integer.MAX_VALUE);
             return scope.call("decoder", "attend_capped", q, k, v, mask, multi.scale(), multi.softcap());
         }
         return limited

@@ -108,6 +108,19 @@ public final class LanguageModel implements AutoCloseable {
             return tensor;
         }
 
+        /** A matrix with each row divided by its length. */
+        Tensor normalizedRows(String name) throws IOException {
+            String key = name + " with normalized rows";
+            Tensor tensor = tensors.get(key);
+            if (tensor == null) {
+                try (Tensor raw = weights.load(own, name, type)) {
+                    tensor = own.call("decoder", "normalized_rows", raw);
+                }
+                tensors.put(key, tensor);
+            }
+            return tensor;
+        }
+
         Scope step() {
             return own.child();
         }
@@ -243,7 +256,8 @@ public final class LanguageModel implements AutoCloseable {
         /** The matrix [V, embedding size] and the bias, [V] or [0]. */
         private List<Tensor> matrix(Scope step) throws IOException {
             Architecture.Head head = architecture.head();
-            Tensor weight = kept.get((head.tied() ? architecture.embedding().tokens() : head.name()) + ".weight");
+            String name = (head.tied() ? architecture.embedding().tokens() : head.name()) + ".weight";
+            Tensor weight = head.normalized() ? kept.normalizedRows(name) : kept.get(name);
             return List.of(weight, head.bias() ? kept.get(head.name() + ".bias") : step.zeros(0));
         }
 
@@ -260,7 +274,7 @@ public final class LanguageModel implements AutoCloseable {
                 x = Parts.linear(step, x, architecture.head().projection().get(), kept::get);
             }
             double scale = architecture.head().scale();
-            return scale == 1 ? x : step.call("decoder", "scaled", x, scale); // as if logits were multiplied
+            return scale == 1 ? x : step.call("decoder", "multiplied", x, scale); // as if logits were
         }
 
         @Override

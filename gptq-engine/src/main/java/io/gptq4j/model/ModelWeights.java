@@ -154,9 +154,7 @@ public final class ModelWeights {
                 long bad = count.toLongs()[0];
                 if (bad > 0) {
                     tensor.close();
-                    throw new CheckpointException("Tensor " + name + " in " + source.location(name) + " holds " + bad
-                            + " NaN or infinite values" + (type == FloatType.FLOAT16 ? " in float16" : "")
-                            + "; the checkpoint is damaged or needs another --dtype");
+                    throw notFinite(scope, type, bad);
                 }
             }
             if (turn) {
@@ -165,6 +163,23 @@ public final class ModelWeights {
                 }
             }
             return tensor;
+        }
+
+        /** Tells what is stored so from what {@code type} alone cannot hold. */
+        private CheckpointException notFinite(Scope scope, FloatType type, long bad) throws IOException {
+            String tensor = "Tensor " + name + " in " + source.location(name) + " holds ";
+            try (Scope step = scope.child()) {
+                Tensor wide = step.decode(Objects.requireNonNull(raw), FloatType.FLOAT32);
+                long stored = step.call("decoder", "count_not_finite", wide).toLongs()[0];
+                return new CheckpointException(
+                        stored > 0
+                                ? tensor + stored
+                                        + " NaN or infinite values; the checkpoint is damaged, so get it again"
+                                : tensor + bad + " values beyond the range of " + type
+                                        + (type == FloatType.FLOAT16
+                                                ? "; use --dtype bfloat16 or float32"
+                                                : "; use --dtype float32"));
+            }
         }
 
         @Override

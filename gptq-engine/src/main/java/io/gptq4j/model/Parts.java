@@ -38,6 +38,14 @@ final class Parts {
             case RMS_PLUS_ONE -> scope.call("decoder", "rms_norm_plus_one", x, weights.get(weight), eps);
             case LAYER ->
                 scope.call("decoder", "layer_norm", x, weights.get(weight), weights.get(norm.name() + ".bias"), eps);
+            case LAYER_PLUS_ONE ->
+                scope.call(
+                        "decoder",
+                        "layer_norm_plus_one",
+                        x,
+                        weights.get(weight),
+                        weights.get(norm.name() + ".bias"),
+                        eps);
             case LAYER_UNBIASED -> scope.call("decoder", "unbiased_layer_norm", x, weights.get(weight), eps);
             case LAYER_PLAIN -> scope.call("decoder", "plain_layer_norm", x, eps);
         };

@@ -3,19 +3,20 @@ package io.gptq4j.model;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
 /**
- * The position-dependent constants of a model's attention, made on first use and kept for all blocks. Windows of one model
- * have few different lengths; each gets tables of its own, since frequencies may depend on the length.
+ * The position-dependent constants of a model's attention, made on first use and kept for all blocks. Those for the window
+ * length asked for last are kept, or for a longer one where that makes no difference.
  */
 final class PositionTables {
     private final Scope scope;
     private final FloatType type;
-    private final Map<RotationKey, Rotation> rotations = new HashMap<>();
-    private final Map<MaskKey, Tensor> masks = new HashMap<>();
+    private final Map<Position.Rotary, Rotation> rotations = new HashMap<>();
+    private final Map<Integer, Tensor> masks = new HashMap<>(); // by window
     private final Map<SlopesKey, Tensor> slopes = new HashMap<>();
 
     PositionTables(Scope scope, FloatType type) {
@@ -23,43 +24,55 @@ final class PositionTables {
         this.type = type;
     }
 
-    private record RotationKey(Position.Rotary rotary, int length) {}
-
-    private record MaskKey(int length, int window) {}
-
     private record SlopesKey(int heads, double largest) {}
 
-    /** cos and sin of every position and channel, each [T, channels]. */
-    record Rotation(Tensor cos, Tensor sin) {}
+    /** cos and sin of every position and channel, each [T or more, channels], and the frequencies that they are made of. */
+    record Rotation(Tensor cos, Tensor sin, float[] plain, float[] used) {}
 
     /** The rotary tables for windows of {@code length} tokens. */
     Rotation rotation(Position.Rotary rotary, int length) {
-        return rotations.computeIfAbsent(new RotationKey(rotary, length), key -> {
-            try (Scope step = scope.child()) {
-                float[] plain = step.call(
-                                "decoder", "inverse_frequencies", step.zeros(1), rotary.theta(), rotary.channels())
-                        .toFloats();
-                float[] used = rotary.scaling().frequencies(plain, rotary.theta(), length);
-                List<Tensor> tables = scope.callAll(
-                        "decoder",
-                        "rotary_tables",
-                        step.floats(used, used.length),
-                        length,
-                        rotary.scaling().attentionFactor(),
-                        rotary.interleaved(),
-                        type);
-                return new Rotation(tables.get(0), tables.get(1));
+        Rotation known = rotations.get(rotary);
+        try (Scope step = scope.child()) {
+            float[] plain = known != null
+                    ? known.plain
+                    : step.call("decoder", "inverse_frequencies", step.zeros(1), rotary.theta(), rotary.channels())
+                            .toFloats();
+            float[] used = rotary.scaling().frequencies(plain, rotary.theta(), length);
+            if (known != null && known.cos.size(0) >= length && Arrays.equals(known.used, used)) {
+                return known;
             }
-        });
+            List<Tensor> tables = scope.callAll(
+                    "decoder",
+                    "rotary_tables",
+                    step.floats(used, used.length),
+                    length,
+                    rotary.scaling().attentionFactor(),
+                    rotary.interleaved(),
+                    type);
+            if (known != null) {
+                known.cos.close();
+                known.sin.close();
+            }
+            Rotation made = new Rotation(tables.get(0), tables.get(1), plain, used);
+            rotations.put(rotary, made);
+            return made;
+        }
     }
 
     /** Which of {@code length} keys each query sees, if it looks {@code window} positions back; bool [T, T]. */
     Tensor mask(int length, int window) {
-        return masks.computeIfAbsent(new MaskKey(length, window), key -> {
-            try (Scope step = scope.child()) {
-                return scope.call("decoder", "window_mask", step.zeros(1), length, window);
+        Tensor known = masks.get(window);
+        if (known != null && known.size(0) == length) {
+            return known;
+        }
+        try (Scope step = scope.child()) {
+            Tensor made = scope.call("decoder", "window_mask", step.zeros(1), length, window);
+            masks.put(window, made);
+            if (known != null) {
+                known.close();
             }
-        });
+            return made;
+        }
     }
 
     /** ALiBi's slopes, [H], as float32. */

@@ -38,6 +38,10 @@ final class Changes {
             changes.block(architecture, layer);
         }
         Architecture.Head head = architecture.head();
+        if (head.normalized()) {
+            throw changes.refused(
+                    "the rows of its head are divided by their lengths, which the final norm's weights change");
+        }
         changes.put(
                 head.name() + ".weight",
                 new Change.Rows(
@@ -128,7 +132,7 @@ final class Changes {
         double offset = switch (norm.kind()) {
             case RMS -> 0;
             case RMS_PLUS_ONE -> 1;
-            case LAYER, LAYER_UNBIASED, LAYER_PLAIN ->
+            case LAYER, LAYER_PLUS_ONE, LAYER_UNBIASED, LAYER_PLAIN ->
                 throw refused("its LayerNorm subtracts the mean of the channels, which after a rotation are others");
         };
         String weight = prefix + norm.name() + ".weight";

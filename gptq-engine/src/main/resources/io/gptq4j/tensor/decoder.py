@@ -46,6 +46,15 @@ class Decoder(Module):
   def scaled(self: __torch__.Decoder, x: Tensor, factor: float) -> Tensor:
     return torch.mul(x, torch.type_as(torch.full([], factor, dtype=6, device=x.device), x))
 
+  # x times a factor that is not rounded.
+  def multiplied(self: __torch__.Decoder, x: Tensor, factor: float) -> Tensor:
+    return torch.mul(x, factor)
+
+  # x [V, C] with each row divided by its length.
+  def normalized_rows(self: __torch__.Decoder, x: Tensor) -> Tensor:
+    length = torch.sqrt(torch.sum(torch.square(x), [-1], True, dtype=6))
+    return torch.div(x, torch.type_as(torch.clamp(length, min=9.9999999999999998e-13), x))
+
   def transposed(self: __torch__.Decoder, x: Tensor) -> Tensor:
     return torch.contiguous(torch.t(x))
 
@@ -57,6 +66,10 @@ class Decoder(Module):
 
   def layer_norm(self: __torch__.Decoder, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     return torch.layer_norm(x, [torch.size(x, -1)], weight, bias, eps)
+
+  # Weights are stored less one.
+  def layer_norm_plus_one(self: __torch__.Decoder, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    return torch.layer_norm(x, [torch.size(x, -1)], torch.add(weight, 1.), bias, eps)
 
   def unbiased_layer_norm(self: __torch__.Decoder, x: Tensor, weight: Tensor, eps: float) -> Tensor:
     y = torch.layer_norm(x.to(6), [torch.size(x, -1)], None, None, eps)

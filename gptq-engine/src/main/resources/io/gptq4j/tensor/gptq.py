@@ -7,10 +7,21 @@ class Gptq(Module):
 
   # H += x^T x over all tokens, the upper triangle only; x [..., n] in any floating type, H [n, n] float32. In place.
   # Blocks of `base` lines on the diagonal, and beside them squares that double in size: half the work of the whole
-  # product, nearly all of it in large products.
-  def accumulate(self: __torch__.Gptq, H: Tensor, x: Tensor, base: int) -> Tensor:
+  # product, nearly all of it in large products. x is multiplied with `scale` first, a power of two. H stays as it is if x
+  # has a magnitude above `limit`, or a NaN. Returns [2] float64: the largest magnitude of x, NaN if there is one, and, with
+  # `fourth`, the sum of the tokens' |x|^4 after scaling.
+  def accumulate(self: __torch__.Gptq, H: Tensor, x: Tensor, base: int, scale: float, limit: float, fourth: bool) -> Tensor:
     n = torch.size(H, 0)
+    low, high = torch.aminmax(x)
+    largest = torch.maximum(torch.neg(low.to(7)), high.to(7))
+    sum = torch.zeros_like(largest)
+    if not bool(torch.le(largest, limit)):
+      return torch.stack([largest, sum])
     flat = torch.reshape(x, [-1, n]).to(6)                                                       # [tokens, n]
+    if scale != 1.:
+      flat = torch.mul(flat, scale)
+    if fourth:
+      sum = torch.sum(torch.pow(torch.linalg_vector_norm(flat, 2, [1]).to(7), 4))
     for i in range(0, n, base):
       j = min(i + base, n)
       _0 = torch.addmm_(H[i:j, i:j], torch.t(flat[:, i:j]), flat[:, i:j])
@@ -21,7 +32,12 @@ class Gptq(Module):
         k = min(j + width, n)
         _1 = torch.addmm_(H[i:j, j:k], torch.t(flat[:, i:j]), flat[:, j:k])
       width = 2 * width
-    return H
+    return torch.stack([largest, sum])
+
+  # How many elements of x are NaN or infinite, and the first one's position in row-major order; [2]. There must be one.
+  def not_finite(self: __torch__.Gptq, x: Tensor) -> Tensor:
+    bad = torch.flatten(torch.nonzero(torch.logical_not(torch.isfinite(torch.flatten(x)))))
+    return torch.stack([torch.tensor(torch.size(bad, 0), dtype=4, device=x.device), torch.select(bad, 0, 0)])
 
   # The lower triangle of H made equal to the upper one. In place, a square at a time, so that lines stay in the cache.
   def mirrored(self: __torch__.Gptq, H: Tensor) -> Tensor:
@@ -36,8 +52,20 @@ class Gptq(Module):
         _1 = torch.copy_(H[j:j2, i:i2], torch.t(H[i:i2, j:j2]))
     return H
 
-  def add_to(self: __torch__.Gptq, H: Tensor, other: Tensor) -> Tensor:
-    return torch.add_(H, other)
+  # H += weight * other. In place.
+  def add_to(self: __torch__.Gptq, H: Tensor, other: Tensor, weight: float) -> Tensor:
+    return torch.add_(H, other, alpha=weight)
+
+  # H *= factor. In place.
+  def scaled(self: __torch__.Gptq, H: Tensor, factor: float) -> Tensor:
+    return torch.mul_(H, factor)
+
+  # The sum of the products of all elements, 0-dimensional, float64.
+  def inner(self: __torch__.Gptq, A: Tensor, B: Tensor) -> Tensor:
+    sum = torch.zeros([], dtype=7, device=A.device)
+    for i in range(0, torch.size(A, 0), 256):
+      sum = torch.add(sum, torch.sum(torch.mul(A[i:i + 256].to(7), B[i:i + 256].to(7))))
+    return sum
 
   def diagonal(self: __torch__.Gptq, H: Tensor) -> Tensor:
     return torch.diagonal(H).to(7)                                                               # [n]
@@ -66,14 +94,14 @@ class Gptq(Module):
     _2 = torch.copy_(torch.diagonal(H), diagonal)
     return H
 
-  # The factor of an inverse that knows of no connection between columns: the identity, in the upper triangle.
-  def unconnected(self: __torch__.Gptq, H: Tensor) -> Tensor:
+  # The factor of the inverse of a diagonal matrix, in the upper triangle: columns that know nothing of each other.
+  def unconnected(self: __torch__.Gptq, H: Tensor, diagonal: Tensor) -> Tensor:
     n = torch.size(H, 0)
     for i in range(0, n, 256):
       j = min(i + 256, n)
-      one = torch.eye(j - i, dtype=6, device=H.device)
-      _0 = torch.copy_(H[i:j, i:j], torch.add(torch.tril(H[i:j, i:j], -1), one))
+      _0 = torch.copy_(H[i:j, i:j], torch.tril(H[i:j, i:j], -1))
       _1 = torch.fill_(H[i:j, j:n], 0.)
+    _2 = torch.copy_(torch.diagonal(H), torch.rsqrt(diagonal))
     return H
 
   # The upper Cholesky factor U of H^-1, that is H^-1 = U^T U, by one Cholesky and one triangular inverse: H = R R^T with
@@ -140,6 +168,8 @@ class Gptq(Module):
   # The same by the three operations of the original program, in its order: equal up to rounding.
   def factor_in_three_steps(self: __torch__.Gptq, H: Tensor) -> Tensor:
     L, first = torch.linalg_cholesky_ex(H)
+    if bool(torch.ne(first, 0)):
+      return first.to(4)
     U, second = torch.linalg_cholesky_ex(torch.cholesky_inverse(L), upper=True)
     _0 = torch.copy_(H, torch.add(torch.triu(U), torch.tril(H, -1)))
     return torch.maximum(first, second).to(4)

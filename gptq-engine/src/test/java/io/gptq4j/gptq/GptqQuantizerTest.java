@@ -24,6 +24,7 @@ import io.gptq4j.tensor.Torch;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -401,6 +402,33 @@ class GptqQuantizerTest {
     }
 
     @Test
+    void starvedExpertsLearnFromTheirSiblingsAndSaySo() throws Exception {
+        CalibrationSet few =
+                new CalibrationSet(Arrays.copyOf(TinyModels.windows(5).windows(), 2), "48 tokens");
+        try (Checkpoint checkpoint = Checkpoint.open(TinyModels.write(directory, TinyModels.config("mixtral"), 5));
+                LanguageModel model = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
+            GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
+            List<ModuleReport> reports = GptqQuantizer.builder(
+                            model, QuantizationPlan.of(model.architecture(), options))
+                    .build()
+                    .run(few, linear -> {}, QuantizationListener.SILENT);
+            assertThat(reports)
+                    .allSatisfy(report -> assertThat(report.fallbacks())
+                            .isNotEmpty()
+                            .allSatisfy(fallback -> {
+                                assertThat(fallback.cause()).isIn(Fallback.Cause.FEW_TOKENS, Fallback.Cause.NO_TOKENS);
+                                assertThat(fallback.amount()).isPositive();
+                            }));
+            assertThat(reports)
+                    .filteredOn(report -> report.fallbacks().get(0).remedy() == Fallback.Remedy.SIBLINGS_PRIOR)
+                    .isNotEmpty()
+                    .allMatch(report -> report.module().contains(".experts."))
+                    .anyMatch(report -> report.module().endsWith(".w1"));
+        }
+        assertThat(LiveTensors.count(torch)).isZero();
+    }
+
+    @Test
     void namesBlockAndModuleWhoseInputOverflowsInHalfPrecision() throws Exception {
         TinyCheckpoint tiny = TinyCheckpoint.of(TinyModels.config("llama"), 6);
         tiny.tensors().computeIfPresent("model.layers.1.mlp.up_proj.weight", (name, data) -> {
@@ -414,7 +442,7 @@ class GptqQuantizerTest {
         assertThatThrownBy(() -> TinyModels.quantize(torch, directory, options, FloatType.FLOAT16))
                 .isInstanceOf(CheckpointException.class)
                 .hasMessageStartingWith("Block 1, model.layers.1.mlp.down_proj: its input holds NaN or infinite values")
-                .hasMessageEndingWith("in float16; try --dtype float32");
+                .hasMessageEndingWith("in float16; use --dtype bfloat16 or float32, which have a larger range");
         assertThat(LiveTensors.count(torch)).isZero();
     }
 
@@ -422,15 +450,15 @@ class GptqQuantizerTest {
     void doesNotAdviseFloat32WhereItIsUsed() throws Exception {
         TinyCheckpoint tiny = TinyCheckpoint.of(TinyModels.config("llama"), 7);
         tiny.tensors().computeIfPresent("model.layers.0.post_attention_layernorm.weight", (name, data) -> {
-            data[17] = 1e30f; // its square is beyond float32
+            data[17] = 1e30f; // its square is beyond float32, which is survived, but so is what comes of it
             return data;
         });
         tiny.write(directory);
         GptqOptions options = TinyModels.options(4, 32, true, true, true, 128);
         assertThatThrownBy(() -> TinyModels.quantize(torch, directory, options, FloatType.FLOAT32))
                 .isInstanceOf(CheckpointException.class)
-                .hasMessageStartingWith("Block 0, model.layers.0.mlp.gate_proj: ")
-                .hasMessageContaining("input channel 17")
+                .hasMessageStartingWith("Block 0, model.layers.0.mlp.down_proj: ")
+                .hasMessageContaining("in float32; weights before it are out of range")
                 .hasMessageNotContaining("--dtype");
     }
 
@@ -501,6 +529,29 @@ class GptqQuantizerTest {
                             .run(windows, linear -> {}, QuantizationListener.SILENT))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("A window of 65 tokens does not fit this model: it takes 2 to 64");
+        }
+    }
+
+    @Test
+    void calibratesEveryExpertOnAllTokensIfAsked() throws Exception {
+        Path model = TinyModels.write(directory.resolve("model"), TinyModels.config("mixtral"), 15);
+        try (Checkpoint checkpoint = Checkpoint.open(model);
+                LanguageModel language = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
+            QuantizationPlan plan =
+                    QuantizationPlan.of(language.architecture(), TinyModels.options(4, 32, true, true, true, 128));
+            List<ModuleReport> routed = GptqQuantizer.builder(language, plan)
+                    .build()
+                    .run(TinyModels.windows(5), module -> {}, QuantizationListener.SILENT);
+            List<ModuleReport> all = GptqQuantizer.builder(language, plan)
+                    .allExperts(true)
+                    .build()
+                    .run(TinyModels.windows(5), module -> {}, QuantizationListener.SILENT);
+            assertThat(all).extracting(ModuleReport::tokens).containsOnly(90 * 24L);
+            assertThat(routed.stream()
+                            .filter(report -> report.module().endsWith(".w2") && report.block() == 0)
+                            .mapToLong(ModuleReport::tokens)
+                            .sum())
+                    .isEqualTo(2 * 90 * 24L); // two experts for each token
         }
     }
 }

@@ -1,7 +1,6 @@
 package io.gptq4j.gptq;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import io.gptq4j.format.Half;
@@ -219,64 +218,6 @@ class GptqSolverTest {
             assertThat(Arrays.stream(gIdx).filter(i -> i == group).count()).isEqualTo(32);
         }
         assertThat(gIdx).isNotEqualTo(IntStream.range(0, 128).map(i -> i / 32).toArray());
-    }
-
-    @Test
-    void deadInputsKeepTheirRoundedWeights() {
-        int in = 64;
-        float[] x = inputs(12, 200, in);
-        for (int t = 0; t < 200; t++) {
-            x[t * in + 17] = 0;
-        }
-        float[] w = gaussians(13, 32 * in);
-        try (Scope scope = torch.scope()) {
-            assertThat(factor(scope, options(4, 64, false, true), x, in).dead()).containsExactly(17);
-            GptqSolver.Solution solution = solve(scope, options(4, 64, false, true), x, w, in);
-            float[] q = solution.modules().get(0).weight().toFloats();
-            for (int o = 0; o < 32; o++) {
-                QuantizedLinear linear = solution.modules().get(0).linear();
-                float scale = Half.toFloat(linear.scales()[0][o]);
-                assertThat(Math.abs(q[o * in + 17] - w[o * in + 17])).isLessThanOrEqualTo(scale * 0.5001f);
-            }
-        }
-    }
-
-    @Test
-    void inputsThatAreAlwaysZeroGiveRoundingToNearest() {
-        float[] w = gaussians(14, 32 * 64);
-        try (Scope scope = torch.scope()) {
-            GptqSolver.Solution solution = solve(scope, options(8, 64, true, true), new float[100 * 64], w, 64);
-            float[] q = solution.modules().get(0).weight().toFloats();
-            for (int i = 0; i < w.length; i++) {
-                assertThat(q[i]).isCloseTo(w[i], within(0.02f));
-            }
-        }
-    }
-
-    @Test
-    void raisesTheDampingWhereTheHessianIsSingular() {
-        int in = 64;
-        float[] x = new float[2000 * in]; // rank one and huge: float32 loses the damping's 1e-9 share of it
-        for (int i = 0; i < x.length; i++) {
-            x[i] = 1e4f * (1 + i / in % 7);
-        }
-        GptqOptions faint = new GptqOptions(4, 64, true, true, true, 1e-9, 0, 128, false);
-        try (Scope scope = torch.scope()) {
-            assertThat(factor(scope, faint, x, in).dampPercent())
-                    .isGreaterThan(1e-9)
-                    .isLessThan(1);
-        }
-    }
-
-    @Test
-    void refusesInputsThatAreNotNumbers() {
-        float[] x = inputs(16, 100, 64);
-        x[5] = Float.NaN;
-        try (Scope scope = torch.scope()) {
-            assertThatThrownBy(() -> solve(scope, options(4, 64, true, true), x, gaussians(17, 32 * 64), 64))
-                    .isInstanceOf(ArithmeticException.class)
-                    .hasMessageContaining("NaN or infinite");
-        }
     }
 
     @Test

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.model.families.ModelFamilies;
@@ -215,6 +216,28 @@ class ModelFamiliesTest {
                         () -> ModelFamilies.architecture(ModelConfig.of(Map.of("model_type", "mamba"), "config.json")))
                 .isInstanceOf(CheckpointException.class)
                 .hasMessageContaining("\"mamba\"")
-                .hasMessageContaining("llama, opt, bloom");
+                .hasMessageContaining("supported are llama, ")
+                .hasMessageContaining(", bloom");
+    }
+
+    @Test
+    void namesTheFamilyWhoseTensorsAreNearestAndWhatDiffers() throws Exception {
+        TinyCheckpoint tiny = TinyCheckpoint.of(llama(), 8);
+        tiny.tensors().put("model.layers.0.self_attn.sinks", new float[4]);
+        Map<String, Object> other = llama("model_type", "llama_next");
+        new TinyCheckpoint(ModelConfig.of(other, "config.json"), tiny.architecture(), tiny.tensors()).write(directory);
+        try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+            assertThatThrownBy(() -> ModelFamilies.architecture(checkpoint))
+                    .isInstanceOf(CheckpointException.class)
+                    .hasMessageEndingWith(
+                            "model_type \"llama_next\" is not supported; the nearest family is llama: of what"
+                                    + " that needs it lacks nothing, and it has besides 1 tensor,"
+                                    + " model.layers.0.self_attn.sinks. If it computes the same, say --family llama");
+            assertThat(ModelFamilies.architecture(checkpoint.config().readAs("llama")))
+                    .isEqualTo(tiny.architecture());
+            assertThatThrownBy(
+                            () -> ModelFamilies.architecture(checkpoint.config().readAs("lama")))
+                    .hasMessageStartingWith("There is no family \"lama\"; there are llama, ");
+        }
     }
 }

@@ -128,7 +128,7 @@ class ScopeTest {
         try (Scope scope = torch.scope()) {
             Tensor loaded = scope.load(memory, memory.info, FloatType.BFLOAT16);
             float[] values =
-                    scope.call("decoder", "add_to", scope.zeros(7), loaded).toFloats(); // the sum is float32
+                    scope.call("decoder", "add_to", scope.zeros(7), loaded, 1.0).toFloats(); // the sum is float32
             assertThat(values).containsExactly(1f, 1f, 1.015625f, -1f, 1.0078125f, 3.3895314e38f, 9.18355e-41f);
         }
     }
@@ -192,7 +192,7 @@ class ScopeTest {
         try (Scope scope = torch.scope()) {
             Tensor own = scope.floats(new float[] {1, 2}, 2);
             Tensor inner = scope.child().zeros(3, 3);
-            Tensor called = scope.call("decoder", "add_to", own, own);
+            Tensor called = scope.call("decoder", "add_to", own, own, 1.0);
             assertThat(called.toFloats()).containsExactly(2, 4);
             assertThat(LiveTensors.count(torch)).isEqualTo(3);
             scope.close();
@@ -249,7 +249,7 @@ class ScopeTest {
         try (Scope scope = torch.scope()) {
             Tensor x = scope.zeros(2, 3);
             Tensor y = scope.zeros(4, 5);
-            assertThatThrownBy(() -> scope.call("decoder", "add_to", x, y))
+            assertThatThrownBy(() -> scope.call("decoder", "add_to", x, y, 1.0))
                     .isInstanceOf(TorchException.class)
                     .hasMessageContaining("size of tensor a (3)")
                     .satisfies(

@@ -10,6 +10,7 @@ import io.gptq4j.model.RopeScaling;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -81,6 +82,23 @@ final class Keys {
 
     double numberOr(double defaultValue, String... spellings) throws CheckpointException {
         return config.doubleValue(present(spellings), defaultValue);
+    }
+
+    /** A number that may be null for 0: {@code defaultValue} only where the key is missing. */
+    double numberOrNone(double defaultValue, String key) throws CheckpointException {
+        asked.add(key);
+        return config.doubleValue(key, config.values().containsKey(key) ? 0 : defaultValue);
+    }
+
+    /** An integer that may be null for 0: {@code defaultValue} only where the key is missing. */
+    int integerOrNone(int defaultValue, String key) throws CheckpointException {
+        asked.add(key);
+        return config.intValue(key, config.values().containsKey(key) ? 0 : defaultValue);
+    }
+
+    /** Marks keys that do not change what the family computes, whatever they say. */
+    void ignore(String... keys) {
+        asked.addAll(List.of(keys));
     }
 
     boolean flag(boolean defaultValue, String... spellings) throws CheckpointException {
@@ -168,22 +186,59 @@ final class Keys {
      * @param defaultShare which share of a head is rotated unless the config says so
      */
     Position.Rotary partialRotary(int headDim, double defaultShare, boolean interleaved) throws CheckpointException {
-        ModelConfig rope = object("rope_parameters").orElse(null);
+        return rotary(rope(), headDim, defaultShare, 10000, interleaved);
+    }
+
+    /** The same with a default of {@code rope_theta}. */
+    Position.Rotary rotary(
+            Optional<ModelConfig> rope, int headDim, double defaultShare, double defaultTheta, boolean interleaved)
+            throws CheckpointException {
         double share = numberOr(defaultShare, "partial_rotary_factor", "rotary_pct", "rope_pct");
-        double theta = numberOr(10000, "rope_theta", "rotary_emb_base");
-        if (rope != null) {
-            share = rope.doubleValue("partial_rotary_factor", share);
-            theta = rope.doubleValue("rope_theta", theta);
-        } else {
-            rope = object("rope_scaling").orElse(null);
+        double theta = numberOr(defaultTheta, "rope_theta", "rotary_emb_base");
+        if (rope.isPresent()) {
+            share = rope.get().doubleValue("partial_rotary_factor", share);
+            theta = rope.get().doubleValue("rope_theta", theta);
         }
         int channels = (int) (headDim * share);
         if (channels < 2 || channels % 2 != 0 || channels > headDim) {
             throw error("partial_rotary_factor " + share + " makes " + channels + " rotated channels of " + headDim
                     + "; expected an even number of at most that many");
         }
-        RopeScaling scaling = rope == null ? new RopeScaling.None() : RopeScalings.read(rope, config);
+        RopeScaling scaling =
+                rope.isPresent() ? RopeScalings.read(rope.get(), config, channels / 2) : new RopeScaling.None();
         return new Position.Rotary(channels, theta, interleaved, scaling);
+    }
+
+    /** {@code rope_scaling} or {@code rope_parameters}, for families all of whose layers have the same. */
+    Optional<ModelConfig> rope() throws CheckpointException {
+        Optional<ModelConfig> parameters =
+                object("rope_parameters").filter(object -> !object.values().isEmpty());
+        Optional<ModelConfig> rope = object("rope_scaling")
+                .filter(object -> !object.values().isEmpty())
+                .or(() -> parameters);
+        if (rope.isPresent() && rope.get().values().values().stream().anyMatch(Map.class::isInstance)) {
+            throw error("rope_parameters = " + rope.get().values()
+                    + " differ by layer type, which is not supported for model_type \"" + config.modelType() + "\"");
+        }
+        return rope;
+    }
+
+    /** The part of {@code rope_parameters} for one layer type, where they differ by it. */
+    Optional<ModelConfig> rope(String layerType) throws CheckpointException {
+        Optional<ModelConfig> parameters = object("rope_parameters");
+        return parameters.isPresent() ? parameters.get().object(layerType) : Optional.empty();
+    }
+
+    /** {@code max_position_embeddings}, or more where a rotary scaling reaches beyond. */
+    int maxPositions(int defaultValue) throws CheckpointException {
+        int positions = integerOr(defaultValue, "max_position_embeddings");
+        Optional<ModelConfig> rope = layered() ? rope("full_attention") : rope();
+        return rope.isPresent() ? RopeScalings.positions(rope.get(), config, positions) : positions;
+    }
+
+    private boolean layered() throws CheckpointException {
+        return object("rope_parameters").stream()
+                .anyMatch(rope -> rope.values().values().stream().anyMatch(Map.class::isInstance));
     }
 
     private String present(String... spellings) {

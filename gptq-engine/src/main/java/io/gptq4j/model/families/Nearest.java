@@ -67,6 +67,8 @@ record Nearest(ModelFamily family, List<String> missing, List<String> others) {
     }
 
     private static String some(List<String> names) {
-        return names.isEmpty() ? "nothing" : names.size() + " tensors, such as " + names.get(0);
+        return names.isEmpty()
+                ? "nothing"
+                : names.size() + (names.size() == 1 ? " tensor, " : " tensors, such as ") + names.get(0);
     }
 }
