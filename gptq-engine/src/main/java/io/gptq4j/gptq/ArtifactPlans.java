@@ -51,12 +51,15 @@ public final class ArtifactPlans {
         weights.storedNames().forEach((canonical, stored) -> canonicalNames.put(stored, canonical));
         Map<String, String> carried = new LinkedHashMap<>();
         Set<String> untouched = new HashSet<>();
-        for (String stored : checkpoint.tensors().tensors().keySet()) {
+        for (String stored : weights.source().tensors().keySet()) {
             String name = canonicalNames.getOrDefault(stored, stored);
             boolean tiedHead = architecture.head().tied()
                     && name.equals(architecture.head().name() + ".weight");
-            boolean recomputed =
-                    !canonicalNames.containsKey(stored) && RECOMPUTED.stream().anyMatch(name::endsWith);
+            boolean recomputed = !canonicalNames.containsKey(stored)
+                    && stored.contains(architecture
+                                    .path()
+                                    .substring(architecture.basePrefix().length()) + ".")
+                    && RECOMPUTED.stream().anyMatch(name::endsWith);
             if (!quantized.contains(name) && !tiedHead && !recomputed) {
                 carried.put(name, stored);
                 if (!weights.storedNames().containsKey(name)) {
@@ -65,7 +68,7 @@ public final class ArtifactPlans {
             }
         }
         return new ArtifactWriter.Plan(
-                checkpoint,
+                checkpoint.with(checkpoint.config(), weights.source()),
                 config(plan, quantizer),
                 modules,
                 carried,

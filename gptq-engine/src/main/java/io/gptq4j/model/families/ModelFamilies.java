@@ -12,6 +12,7 @@ import io.gptq4j.safetensors.TensorInfo;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 
@@ -65,7 +66,17 @@ public final class ModelFamilies {
             GptNeoxFamily.FAMILY,
             FalconFamily.FAMILY,
             MptFamily.FAMILY,
-            ChatglmFamily.FAMILY);
+            ChatglmFamily.FAMILY,
+            MultimodalFamily.QWEN2_VL,
+            MultimodalFamily.QWEN2_5_VL,
+            MultimodalFamily.QWEN3_VL,
+            MultimodalFamily.LLAVA,
+            MultimodalFamily.LLAVA_NEXT,
+            MultimodalFamily.LLAVA_ONEVISION,
+            MultimodalFamily.GEMMA3,
+            MultimodalFamily.MISTRAL3,
+            MultimodalFamily.PALIGEMMA,
+            MultimodalFamily.MLLAMA);
 
     private ModelFamilies() {}
 
@@ -91,7 +102,7 @@ public final class ModelFamilies {
         for (ModelFamily family : ALL) {
             if (family.modelTypes().contains(name)
                     || (wanted.isPresent() && family.name().equals(name))) {
-                return read(family, config);
+                return read(family, config, tensors.keySet());
             }
         }
         if (wanted.isPresent()) {
@@ -108,8 +119,8 @@ public final class ModelFamilies {
     }
 
     /** What a family makes of a config. */
-    static Architecture read(ModelFamily family, ModelConfig config) throws CheckpointException {
-        Architecture architecture = family.reader().read(config);
+    static Architecture read(ModelFamily family, ModelConfig config, Set<String> tensors) throws CheckpointException {
+        Architecture architecture = family.reader().read(config, tensors);
         requirePositive(config, architecture);
         return architecture;
     }
