@@ -90,7 +90,7 @@ final class EvalCommand implements Callable<Integer> {
         try (Checkpoint checkpoint =
                         options.read(Checkpoint.open(options.locate(console).directory()));
                 Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson());
-                Session session = Session.open(options, checkpoint)) {
+                Session session = Session.open(console, options, checkpoint)) {
             int length = window > 0 ? window : session.model().architecture().defaultWindow();
             ProgressView view = console.progress();
             view.start("evaluating", session.model().architecture().layers());

@@ -73,7 +73,7 @@ record EvalComparison(
                         + " --reference with the float model for them.");
             }
             List<Source> sources = sources(against, a, b);
-            Session session = Session.open(options, checkpoint);
+            Session session = Session.open(console, options, checkpoint);
             open.push(session::close);
             List<LanguageModel> models = new ArrayList<>();
             List<Checkpoint> checkpoints = new ArrayList<>();

@@ -112,7 +112,7 @@ record Inspection(
 
     private static boolean isSupported(Checkpoint checkpoint, List<String> problems) {
         try {
-            ModelFamilies.architecture(checkpoint);
+            problems.addAll(ModelFamilies.warnings(checkpoint));
             return true;
         } catch (CheckpointException e) {
             problems.add(String.valueOf(e.getMessage()));

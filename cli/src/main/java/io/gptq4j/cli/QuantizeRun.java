@@ -75,6 +75,7 @@ record QuantizeRun(
         }
         Checkpoint checkpoint = rotation.applied(console, source.checkpoint(), calibration.seed());
         Architecture architecture = ModelFamilies.architecture(checkpoint);
+        ModelFamilies.warnings(checkpoint).forEach(console::warn);
         QuantizationPlan plan = QuantizationPlan.of(architecture, gptq, rules.rules());
         Double bitsPerWeight = rules.target();
         TargetWidths target = bitsPerWeight == null ? null : new TargetWidths(plan, bitsPerWeight);

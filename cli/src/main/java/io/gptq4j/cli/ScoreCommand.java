@@ -63,7 +63,7 @@ final class ScoreCommand implements Callable<Integer> {
                     ids = tokenizer.encode(content);
                 }
             }
-            try (Session session = Session.open(options, checkpoint)) {
+            try (Session session = Session.open(console, options, checkpoint)) {
                 score(session, ids);
             }
         }

@@ -19,8 +19,9 @@ import java.util.List;
  */
 record Session(Checkpoint checkpoint, Torch torch, LanguageModel model) implements AutoCloseable {
     /** Opens the model a command was given. */
-    static Session open(ModelOptions options, Checkpoint checkpoint) throws IOException {
+    static Session open(Console console, ModelOptions options, Checkpoint checkpoint) throws IOException {
         Architecture architecture = ModelFamilies.architecture(checkpoint);
+        ModelFamilies.warnings(checkpoint).forEach(console::warn);
         Torch torch = Torch.open(options.device());
         try {
             FloatType type = options.dtypeOn(torch, checkpoint.config());

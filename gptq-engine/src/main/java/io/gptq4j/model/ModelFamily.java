@@ -42,18 +42,31 @@ public record ModelFamily(String name, List<String> modelTypes, String variants,
     /** Reads config.json; every key that changes the computation is obeyed or refused by name. */
     public interface Reader {
         /**
-         * The architecture that the config describes.
+         * What the config describes.
          *
          * @throws CheckpointException naming the key that is missing, wrong or not supported
          */
-        Architecture read(ModelConfig config) throws CheckpointException;
+        Reading read(ModelConfig config) throws CheckpointException;
 
         /**
          * The same for a checkpoint with tensors of these names, where they have been named in more than one way; none if they
          * are not known.
          */
-        default Architecture read(ModelConfig config, Set<String> tensors) throws CheckpointException {
+        default Reading read(ModelConfig config, Set<String> tensors) throws CheckpointException {
             return read(config);
+        }
+    }
+
+    /**
+     * What a family has made of a config.
+     *
+     * @param architecture what it describes
+     * @param warnings what a user should know, in sentences; keys of which it is not known what they do among it
+     */
+    public record Reading(Architecture architecture, List<String> warnings) {
+        /** Copies the list. */
+        public Reading {
+            warnings = List.copyOf(warnings);
         }
     }
 }

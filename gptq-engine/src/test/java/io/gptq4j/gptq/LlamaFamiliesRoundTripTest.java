@@ -54,10 +54,37 @@ class LlamaFamiliesRoundTripTest {
 
     @ParameterizedTest(name = "{0}, seed 11")
     @CsvSource({
-        "llama", "qwen2", "qwen3", "mistral", "ministral", "gemma", "gemma2", "gemma3_text", "phi3", "phi",
-                "starcoder2",
-        "stablelm", "olmo", "olmo2", "olmo3", "granite", "cohere", "cohere2", "smollm3", "glm", "glm4", "exaone4",
-        "seed_oss", "nemotron", "helium", "arcee", "hunyuan_v1_dense", "ernie4_5", "baichuan", "internlm2"
+        "llama",
+        "qwen2",
+        "qwen3",
+        "mistral",
+        "ministral",
+        "gemma",
+        "gemma2",
+        "gemma3_text",
+        "phi3",
+        "phi",
+        "starcoder2",
+        "stablelm",
+        "olmo",
+        "olmo2",
+        "olmo3",
+        "granite",
+        "cohere",
+        "cohere2",
+        "smollm3",
+        "glm",
+        "glm4",
+        "exaone4",
+        "seed_oss",
+        "nemotron",
+        "helium",
+        "arcee",
+        "hunyuan_v1_dense",
+        "ernie4_5",
+        "baichuan",
+        "internlm",
+        "internlm2"
     })
     void keepsTheModulesAndTheFunctionOfAFamily(String family) throws Exception {
         Path source = TinyModels.write(

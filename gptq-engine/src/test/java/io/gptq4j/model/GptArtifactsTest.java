@@ -92,6 +92,14 @@ class GptArtifactsTest {
                         GptConfigs.mpt("no_bias", false),
                         "transformer.blocks",
                         groups("attn.Wqkv", "attn.out_proj", "ffn.up_proj", "ffn.down_proj")),
+                Arguments.of(
+                        GptConfigs.nemotron(),
+                        "model.layers",
+                        groups(
+                                "self_attn.q_proj self_attn.k_proj self_attn.v_proj",
+                                "self_attn.o_proj",
+                                "mlp.up_proj",
+                                "mlp.down_proj")),
                 Arguments.of(GptConfigs.chatglm(), "transformer.encoder.layers", fused));
     }
 

@@ -114,6 +114,20 @@ public final class GptConfigs {
         return config(config, changes);
     }
 
+    public static Map<String, Object> nemotron(Object... changes) {
+        return config(
+                Map.of(
+                        "model_type", "nemotron",
+                        "hidden_size", 32,
+                        "intermediate_size", 64,
+                        "num_attention_heads", 4,
+                        "num_key_value_heads", 4,
+                        "num_hidden_layers", 2,
+                        "vocab_size", 64,
+                        "max_position_embeddings", 64),
+                changes);
+    }
+
     /** By what they are. */
     public static Map<String, Map<String, Object>> variants() {
         Map<String, Map<String, Object>> all = new LinkedHashMap<>();
@@ -181,6 +195,10 @@ public final class GptConfigs {
                         true,
                         "num_attention_heads",
                         2));
+        all.put(
+                "falcon rw, slopes that bfloat16 rounds",
+                falcon("alibi", true, "multi_query", false, "num_attention_heads", 16));
+        all.put("falcon, one key head, alibi", falcon("alibi", true));
         all.put("falcon, one key head, sequential", falcon("parallel_attn", false, "activation", "gelu_new"));
         all.put("mpt", mpt());
         all.put(
@@ -201,6 +219,20 @@ public final class GptConfigs {
                 chatglm("multi_query_attention", false, "multi_query_group_num", 4, "add_bias_linear", true));
         all.put("chatglm, layer norms, none at the end", chatglm("rmsnorm", false, "post_layer_norm", false));
         all.put("chatglm, residual from the norm", chatglm("apply_residual_connection_post_layernorm", true));
+        all.put("nemotron", nemotron("hidden_act", "relu2"));
+        all.put(
+                "minitron, few key heads, own head_dim, biases",
+                nemotron(
+                        "num_key_value_heads",
+                        2,
+                        "head_dim",
+                        16,
+                        "attention_bias",
+                        true,
+                        "mlp_bias",
+                        true,
+                        "norm_eps",
+                        1e-3));
         return all;
     }
 }

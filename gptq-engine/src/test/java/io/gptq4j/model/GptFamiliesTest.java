@@ -96,6 +96,8 @@ class GptFamiliesTest {
                 Arguments.of(GptConfigs.mpt("attn_config", Map.of("rope", true)), "rope"),
                 Arguments.of(GptConfigs.mpt("attn_config", Map.of("attn_type", "spiral")), "spiral"),
                 Arguments.of(GptConfigs.mpt("ffn_config", Map.of("ffn_type", "mptglu")), "ffn_config"),
+                Arguments.of(GptConfigs.nemotron("hidden_act", "softsign"), "hidden_act"),
+                Arguments.of(GptConfigs.nemotron("rope_scaling", Map.of("type", "spiral", "factor", 2.0)), "spiral"),
                 Arguments.of(GptConfigs.chatglm("position_encoding_2d", true), "position_encoding_2d"),
                 Arguments.of(GptConfigs.chatglm("original_rope", false), "original_rope"),
                 Arguments.of(GptConfigs.chatglm("quantization_bit", 4), "quantization_bit"),

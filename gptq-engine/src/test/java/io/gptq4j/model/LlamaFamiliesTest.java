@@ -73,7 +73,7 @@ class LlamaFamiliesTest {
             strings = {
                 "qwen2", "qwen3", "mistral", "ministral", "phi3", "phi", "starcoder2", "stablelm", "olmo", "olmo2",
                 "olmo3", "granite", "cohere", "cohere2", "smollm3", "glm", "glm4", "exaone4", "seed_oss", "nemotron",
-                "helium", "arcee", "hunyuan_v1_dense", "ernie4_5", "baichuan", "internlm2", "gemma"
+                "helium", "arcee", "hunyuan_v1_dense", "ernie4_5", "baichuan", "internlm", "internlm2", "gemma"
             })
     void refusesByNameWhatAFamilyDoesNotObey(String family) {
         assertRefused("hidden_act", family, "hidden_act", "softsign");
@@ -105,6 +105,7 @@ class LlamaFamiliesTest {
     @Test
     void refusesScalingsThatItCannotCompute() {
         assertRefused("alpha", "llama", "rope_scaling", Map.of("type", "dynamic", "factor", 2.0, "alpha", 9.0));
+        assertRefused("rotary type", "internlm", "rotary", Map.of("type", "spiral"));
         assertRefused("factor", "llama", "rope_scaling", Map.of("type", "linear"));
         assertRefused("factor -1.0", "llama", "rope_scaling", Map.of("type", "linear", "factor", -1.0));
         assertRefused(

@@ -241,6 +241,9 @@ final class LlamaVariants {
         add("7B", "baichuan", "num_key_value_heads", "absent");
         add("13B", "baichuan", "num_key_value_heads", "absent", "max_position_embeddings", "absent");
         add("second 7B", "baichuan", "num_key_value_heads", "absent", "z_loss_weight", 0);
+        add("biases", "internlm");
+        add("no biases, stretched", "internlm", "bias", false, "rotary", Map.of("type", "dynamic", "base", 50));
+        add("plain", "xverse");
         add("plain", "internlm2");
         add("no biases", "internlm2", "bias", false);
         add("plain", "seed_oss");

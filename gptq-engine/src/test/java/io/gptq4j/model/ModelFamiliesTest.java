@@ -240,4 +240,17 @@ class ModelFamiliesTest {
                     .hasMessageStartingWith("There is no family \"lama\"; there are llama, ");
         }
     }
+
+    @Test
+    void tellsKeysOfWhichNobodyKnowsWhatTheyDo() throws Exception {
+        Map<String, Object> config =
+                llama("attention_sparkle", 3, "bos_token_id", 1, "attention_dropout", 0.0, "use_cache", true);
+        TinyCheckpoint.of(config, 9).write(directory);
+        try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+            assertThat(ModelFamilies.warnings(checkpoint))
+                    .singleElement()
+                    .asString()
+                    .contains("keys that llama is not known to read: attention_sparkle;");
+        }
+    }
 }

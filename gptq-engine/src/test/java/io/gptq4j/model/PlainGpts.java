@@ -22,6 +22,7 @@ final class PlainGpts extends PlainParts {
             case "falcon", "RefinedWeb", "RefinedWebModel" -> falcon(ids);
             case "mpt" -> mpt(ids);
             case "chatglm" -> chatglm(ids);
+            case "nemotron" -> nemotron(ids);
             default -> throw new IllegalArgumentException();
         };
     }
@@ -195,11 +196,6 @@ final class PlainGpts extends PlainParts {
         int each = heads / kv;
         boolean twoNorms = groups && integer("num_ln_in_parallel_attn", 2) == 2;
         boolean alibi = flag("alibi", false);
-        double[] slopes = slopes(heads, 8);
-        for (int i = 0; i < heads; i++) {
-            slopes[i] =
-                    bfloat16(slopes[i]) / Math.sqrt(dim); // with few tokens, products with positions are exact enough
-        }
         double[][] h = rows("transformer.word_embeddings.weight", ids, 0, hidden);
         for (int l = 0; l < integer("num_hidden_layers", integer("n_layer", 0)); l++) {
             String p = "transformer.h." + l + ".";
@@ -220,7 +216,9 @@ final class PlainGpts extends PlainParts {
                 q = rotate(q, heads, dim, dim, frequencies(dim), false);
                 k = rotate(k, kv, dim, dim, frequencies(dim), false);
             }
-            double[][] a = attend(q, k, v, heads, kv, 1 / Math.sqrt(dim), 0, 0, alibi ? slopes : null);
+            q = alibi ? besideBiases(q, heads, heads, dim, false) : q;
+            k = alibi ? besideBiases(k, heads, kv, dim, true) : k;
+            double[][] a = attend(q, k, v, heads, kv, 1 / Math.sqrt(dim), 0, 0, null);
             a = linear(a, p + "self_attention.dense");
             double[][] y = x;
             if (twoNorms) {
@@ -233,6 +231,22 @@ final class PlainGpts extends PlainParts {
         }
         h = layerNorm(h, "transformer.ln_f", 1e-5);
         return linear(h, flag("tie_word_embeddings", true) ? "transformer.word_embeddings" : "lm_head");
+    }
+
+    /** Each head with as many channels more as there are heads: for a key all heads' biases, for a query a one at its own. */
+    private static double[][] besideBiases(double[][] x, int heads, int own, int dim, boolean keys) {
+        double[] slopes = slopes(heads, 8);
+        double[][] y = new double[x.length][own * (dim + heads)];
+        for (int t = 0; t < x.length; t++) {
+            for (int head = 0; head < own; head++) {
+                System.arraycopy(x[t], head * dim, y[t], head * (dim + heads), dim);
+                for (int h = 0; h < heads; h++) {
+                    double bias = bfloat16(bfloat16(slopes[h]) * t);
+                    y[t][head * (dim + heads) + dim + h] = keys ? bias : h == head ? 1 : 0;
+                }
+            }
+        }
+        return y;
     }
 
     private double[][] mpt(int[] ids) {
@@ -308,6 +322,35 @@ final class PlainGpts extends PlainParts {
         }
         h = flag("post_layer_norm", true) ? norm(h, "transformer.encoder.final_layernorm") : h;
         return linear(h, "transformer.output_layer");
+    }
+
+    private double[][] nemotron(int[] ids) {
+        int hidden = integer("hidden_size", 0);
+        int heads = integer("num_attention_heads", 0);
+        int kv = integer("num_key_value_heads", heads);
+        int dim = integer("head_dim", hidden / heads);
+        int rotated = (int) (dim * number("partial_rotary_factor", 0.5));
+        double eps = number("norm_eps", 1e-5);
+        double[][] h = rows("model.embed_tokens.weight", ids, 0, hidden);
+        for (int l = 0; l < integer("num_hidden_layers", 0); l++) {
+            String p = "model.layers." + l + ".";
+            double[][] x = layerNormPlusOne(h, p + "input_layernorm", eps);
+            double[][] q = linear(x, p + "self_attn.q_proj");
+            double[][] k = linear(x, p + "self_attn.k_proj");
+            q = rotate(q, heads, dim, rotated, frequencies(rotated), false);
+            k = rotate(k, kv, dim, rotated, frequencies(rotated), false);
+            double[][] a = attend(q, k, linear(x, p + "self_attn.v_proj"), heads, kv, 1 / Math.sqrt(dim), 0, 0, null);
+            h = add(h, linear(a, p + "self_attn.o_proj"));
+            x = layerNormPlusOne(h, p + "post_attention_layernorm", eps);
+            double[][] m = map(linear(x, p + "mlp.up_proj"), v -> v > 0 ? v * v : 0);
+            h = add(h, linear(m, p + "mlp.down_proj"));
+        }
+        return linear(layerNormPlusOne(h, "model.norm", eps), "lm_head");
+    }
+
+    /** A LayerNorm that multiplies by one more than its weights: the sum of what they and a weight of one give. */
+    private double[][] layerNormPlusOne(double[][] x, String name, double eps) {
+        return add(layerNorm(x, name, eps), layerNorm(x, "no norm of this model", eps));
     }
 
     private double[][] norm(double[][] x, String name) {

@@ -45,7 +45,8 @@ final class PlainRope {
     Rotation of(int channels, int length, double defaultTheta) {
         Map<String, Object> rope = (Map<String, Object>) config.get("rope_scaling");
         rope = rope == null ? (Map<String, Object>) config.get("rope_parameters") : rope;
-        return scaled(rope, number(config, "rope_theta", defaultTheta), channels, length);
+        Map<String, Object> rotary = (Map<String, Object>) config.getOrDefault("rotary", config); // InternLM's
+        return scaled(rope, number(rotary, "base", number(config, "rope_theta", defaultTheta)), channels, length);
     }
 
     /** The rotation of one type of layers, in both spellings. */

@@ -5,6 +5,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,10 +55,32 @@ final class ComputationKeys {
                 "use_sliding_window",
                 "attention_sinks",
                 "use_attention_sinks",
-                "use_bidirectional_attention");
+                "use_bidirectional_attention",
+                "rope_interleaved");
         neutral(List.of(), "activation", "attention_layers", "attention_head_type", "num_ln_in_parallel_attn");
         neutral(List.of(true), "rotary", "original_rope", "learned_pos_emb");
+        neutral(List.of(), "block_configs", "num_key_value_heads_per_layer", "per_layer_config");
+        neutral(List.of("default"), "mlp_type");
+        neutral(List.of(), "hidden_size_per_layer_input", "attention_k_eq_v", "yoco_kv");
+        neutral(List.of(0), "num_kv_shared_layers");
+        neutral(List.of(false), "use_cla", "use_alibi", "lm_head_bias");
     }
+
+    /** Keys that have nothing to do with the forward pass: tokens, training, generation, where things are from. */
+    private static final Pattern HARMLESS = Pattern.compile(
+            String.join(
+                    "|",
+                    "_.*",
+                    "(bos|eos|pad|unk|sep|cls|mask|decoder_start|begin_suppress|image|video|audio|vision|boi|eoi|forced_.*)_?.*token.*",
+                    ".*dropout.*|.*_pdrop|layerdrop|.*init.*|.*_loss.*|z_loss.*|aux_.*|seq_aux|router_jitter_noise|.*_std",
+                    "model_type|architectures|transformers_version|auto_map|torch_dtype|dtype|quantization_config|tokenizer_class",
+                    "use_cache|cache_implementation|output_.*|return_dict.*|problem_type|id2label|label2id|finetuning_task|prefix",
+                    "summary_.*|task_specific_params|gradient_checkpointing|pretraining_tp|ep_size|tp_.*|.*_fusion|slow_but_exact",
+                    "attn_implementation|use_flash.*|flash_.*|fused_.*|use_fused.*|.*_fused.*|.*in_fp32|reorder_and_upcast_attn",
+                    "(max|min)_length|max_new_tokens|do_sample|temperature|top_[kp]|typical_p|num_(return|beam).*|diversity_penalty",
+                    "repetition_penalty|length_penalty|no_repeat_ngram_size|encoder_no_repeat_ngram_size|bad_words_ids|early_stopping",
+                    "remove_invalid_values|exponential_decay.*|suppress_tokens|chunk_size_feed_forward|pruned_heads|torchscript",
+                    "use_bfloat16|tf_legacy_loss|is_decoder|cross_attention_hidden_size|num_nextn_predict_layers|.*_version|(original_)?max_position_embeddings"));
 
     private ComputationKeys() {}
 
@@ -65,6 +88,17 @@ final class ComputationKeys {
         for (String key : keys) {
             NEUTRAL.put(key, values);
         }
+    }
+
+    /** The keys that neither the family has asked for nor anything here knows. */
+    static List<String> unknown(Keys keys) {
+        return keys.config().values().entrySet().stream()
+                .filter(entry -> entry.getValue() != null)
+                .map(Map.Entry::getKey)
+                .filter(key -> !keys.asked().contains(key)
+                        && !NEUTRAL.containsKey(key)
+                        && !HARMLESS.matcher(key).matches())
+                .toList();
     }
 
     /** All of them. */
@@ -89,7 +123,8 @@ final class ComputationKeys {
             @Nullable Object value = keys.config().values().get(entry.getKey());
             boolean obeyed = value == null
                     || keys.asked().contains(entry.getKey())
-                    || entry.getValue().stream().anyMatch(neutral -> same(value, neutral));
+                    || entry.getValue().stream().anyMatch(neutral -> same(value, neutral))
+                    || (value instanceof List<?> types && types.stream().allMatch("full_attention"::equals));
             if (!obeyed) {
                 throw keys.error(entry.getKey() + " = " + value + " is not supported for model_type \""
                         + keys.config().modelType() + "\": it changes what the model computes, and this family does not"

@@ -36,6 +36,7 @@ final class FalconFamily {
     private FalconFamily() {}
 
     private static Architecture read(Keys keys) throws CheckpointException {
+        keys.ignore("num_kv_heads"); // counts in the new decoder architecture only
         int hidden = keys.integer("hidden_size", "n_embed");
         int heads = keys.integer("num_attention_heads", "n_head");
         int headDim = keys.divided("hidden_size over num_attention_heads", hidden, heads);

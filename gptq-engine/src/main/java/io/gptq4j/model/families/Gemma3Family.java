@@ -30,6 +30,7 @@ final class Gemma3Family {
 
     private static Architecture read(Keys keys) throws CheckpointException {
         LlamaLayout llama = new LlamaLayout(keys, 4, 256);
+        keys.activation("gelu_pytorch_tanh", "hidden_act"); // known, but hidden_activation counts
         boolean bias = keys.flag(false, "attention_bias");
         keys.ignore("hidden_act"); // hidden_activation counts
         MultiHead attention = llama.attention(bias, bias, global(keys, llama.headDim))

@@ -22,6 +22,7 @@ import java.util.Set;
 final class Keys {
     private final ModelConfig config;
     private final Set<String> asked = new HashSet<>();
+    private final List<String> warnings = new ArrayList<>();
 
     private Keys(ModelConfig config) {
         this.config = config;
@@ -38,13 +39,24 @@ final class Keys {
             Keys keys = new Keys(config);
             Architecture architecture = family.read(keys);
             ComputationKeys.requireObeyed(keys);
-            return architecture;
+            List<String> unknown = ComputationKeys.unknown(keys);
+            if (!unknown.isEmpty()) {
+                keys.warn(config.origin() + " has keys that " + architecture.family() + " is not known to read: "
+                        + String.join(", ", unknown)
+                        + "; if one of them changes what the model computes, results are wrong");
+            }
+            return new ModelFamily.Reading(architecture, keys.warnings);
         };
     }
 
     /** The whole file, for keys that nothing else here reads. */
     ModelConfig config() {
         return config;
+    }
+
+    /** Tells the user a sentence. */
+    void warn(String sentence) {
+        warnings.add(sentence);
     }
 
     /** The keys that were asked for. */
@@ -226,7 +238,14 @@ final class Keys {
     /** The part of {@code rope_parameters} for one layer type, where they differ by it. */
     Optional<ModelConfig> rope(String layerType) throws CheckpointException {
         Optional<ModelConfig> parameters = object("rope_parameters");
-        return parameters.isPresent() ? parameters.get().object(layerType) : Optional.empty();
+        if (parameters.isEmpty() || layered()) {
+            return parameters.isPresent() ? parameters.get().object(layerType) : Optional.empty();
+        }
+        if (layerType.equals("full_attention") || !parameters.get().has("rope_theta")) {
+            return parameters;
+        }
+        Map<String, Object> plain = Map.of("rope_theta", parameters.get().doubleValue("rope_theta"));
+        return Optional.of(ModelConfig.of(plain, config.origin())); // scaling is for layers that see all
     }
 
     /** {@code max_position_embeddings}, or more where a rotary scaling reaches beyond. */

@@ -9,14 +9,14 @@ import java.util.EnumSet;
 import java.util.List;
 
 /**
- * Llama 1, 2, 3, 3.1, 3.2 and 3.3, and checkpoints in their layout: RMSNorm, rotary positions, grouped-query attention,
+ * Llama 1, 2, 3, 3.1, 3.2 and 3.3, and checkpoints in their layout, XVERSE and Aquila among them: RMSNorm, rotary positions, grouped-query attention,
  * gated MLP. Touvron et al. 2023 (arXiv 2302.13971, 2307.09288), Dubey et al. 2024 (arXiv 2407.21783).
  */
 final class LlamaFamily {
     static final ModelFamily FAMILY = new ModelFamily(
             "llama",
-            List.of("llama"),
-            "1, 2, 3, 3.1, 3.2, 3.3; biases, own head_dim",
+            List.of("llama", "xverse", "aquila"),
+            "1, 2, 3, 3.1, 3.2, 3.3; biases, own head_dim; XVERSE, Aquila",
             EnumSet.of(Server.TGI, Server.VLLM, Server.TRANSFORMERS),
             Keys.reader(LlamaFamily::read));
 

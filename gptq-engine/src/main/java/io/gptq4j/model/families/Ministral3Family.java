@@ -20,7 +20,7 @@ final class Ministral3Family {
             "ministral3",
             List.of("ministral3"),
             "3B, 8B, 14B, text only; windows up to the original context",
-            EnumSet.of(Server.VLLM, Server.TRANSFORMERS),
+            EnumSet.of(Server.TRANSFORMERS),
             Keys.reader(Ministral3Family::read));
 
     private Ministral3Family() {}

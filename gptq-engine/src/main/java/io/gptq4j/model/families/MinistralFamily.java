@@ -18,7 +18,7 @@ final class MinistralFamily {
             "ministral",
             List.of("ministral"),
             "8B with sliding window by layer_types",
-            EnumSet.of(Server.VLLM, Server.TRANSFORMERS),
+            EnumSet.of(Server.TRANSFORMERS),
             Keys.reader(MinistralFamily::read));
 
     private MinistralFamily() {}

@@ -44,6 +44,7 @@ public final class ModelFamilies {
             Starcoder2Family.FAMILY,
             GlmFamily.FAMILY,
             BaichuanFamily.FAMILY,
+            InternLmFamily.FAMILY,
             InternLm2Family.FAMILY,
             NemotronFamily.FAMILY,
             HeliumFamily.FAMILY,
@@ -87,15 +88,25 @@ public final class ModelFamilies {
      * @throws CheckpointException if no family answers to its model type, or the family cannot read it
      */
     public static Architecture architecture(ModelConfig config) throws CheckpointException {
-        return architecture(config, Map.of());
+        return reading(config, Map.of()).architecture();
     }
 
     /** The same; if no family answers to the model type, the error tells from the checkpoint's tensors which one is nearest. */
     public static Architecture architecture(Checkpoint checkpoint) throws CheckpointException {
-        return architecture(checkpoint.config(), checkpoint.tensors().tensors());
+        return reading(checkpoint.config(), checkpoint.tensors().tensors()).architecture();
     }
 
-    private static Architecture architecture(ModelConfig config, Map<String, TensorInfo> tensors)
+    /**
+     * What a user should know about the reading of a checkpoint's config.json, in sentences.
+     *
+     * @throws CheckpointException as {@link #architecture}
+     */
+    public static List<String> warnings(Checkpoint checkpoint) throws CheckpointException {
+        return reading(checkpoint.config(), checkpoint.tensors().tensors()).warnings();
+    }
+
+    /** What the family that answers to a config makes of it. */
+    static ModelFamily.Reading reading(ModelConfig config, Map<String, TensorInfo> tensors)
             throws CheckpointException {
         Optional<String> wanted = config.family();
         String name = wanted.isPresent() ? wanted.get() : config.modelType();
@@ -119,10 +130,11 @@ public final class ModelFamilies {
     }
 
     /** What a family makes of a config. */
-    static Architecture read(ModelFamily family, ModelConfig config, Set<String> tensors) throws CheckpointException {
-        Architecture architecture = family.reader().read(config, tensors);
-        requirePositive(config, architecture);
-        return architecture;
+    static ModelFamily.Reading read(ModelFamily family, ModelConfig config, Set<String> tensors)
+            throws CheckpointException {
+        ModelFamily.Reading reading = family.reader().read(config, tensors);
+        requirePositive(config, reading.architecture());
+        return reading;
     }
 
     /** No size of a model may be zero or negative, whatever its family calls it. */

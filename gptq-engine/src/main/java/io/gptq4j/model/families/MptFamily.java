@@ -93,7 +93,7 @@ final class MptFamily {
 
     private static MultiHead attention(Keys keys, ModelConfig config, int hidden, int heads, int headDim, boolean bias)
             throws CheckpointException {
-        for (String key : List.of("prefix_lm", "rope", "attn_logit_softcapping", "sliding_window_size")) {
+        for (String key : List.of("prefix_lm", "rope", "qk_gn", "attn_logit_softcapping", "sliding_window_size")) {
             Object value = config.values().get(key);
             if (value != null && !value.equals(false) && !value.equals(-1)) {
                 throw keys.error("attn_config." + key + " = " + value + " is not supported");

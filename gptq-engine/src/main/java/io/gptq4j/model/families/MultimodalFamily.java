@@ -99,12 +99,12 @@ record MultimodalFamily(String name, String textType, boolean flat, List<String>
     }
 
     @Override
-    public Architecture read(ModelConfig config) throws CheckpointException {
+    public ModelFamily.Reading read(ModelConfig config) throws CheckpointException {
         return read(config, Set.of());
     }
 
     @Override
-    public Architecture read(ModelConfig config, Set<String> tensors) throws CheckpointException {
+    public ModelFamily.Reading read(ModelConfig config, Set<String> tensors) throws CheckpointException {
         Optional<ModelConfig> nested = config.object("text_config");
         if (nested.isEmpty() && !flat) {
             throw new CheckpointException(config.origin() + ": key 'text_config' is missing, expected the keys of the"
@@ -119,6 +119,7 @@ record MultimodalFamily(String name, String textType, boolean flat, List<String>
                 values.put(key, config.values().get(key));
             }
         }
+        values.remove("vision_config"); // beside the text model's keys where these are not nested
         String said = nested.isPresent() ? text.stringValue("model_type", textType) : textType;
         String type = said.equals(config.modelType()) ? textType : said;
         TextDefaults.of(type).forEach((key, value) -> {
@@ -138,12 +139,15 @@ record MultimodalFamily(String name, String textType, boolean flat, List<String>
             values.put("num_hidden_layers", kept.size());
         }
         ModelConfig own = text.with(values);
-        Architecture alone =
-                ModelFamilies.architecture(nested.isPresent() ? own : own.readAs(SAME_AS.getOrDefault(type, type)));
+        ModelFamily.Reading reading = ModelFamilies.reading(
+                nested.isPresent() ? own : own.readAs(SAME_AS.getOrDefault(type, type)), Map.of());
+        Architecture alone = reading.architecture();
         String layout = layout(tensors);
         List<Integer> numbers = skipped.isEmpty() ? without(skipped, alone.layers()) : kept;
         Architecture whole = alone.within(name, layout, base(layout), head(layout, tensors), numbers);
-        return crossing ? whole.withEmbedding(whole.embedding().withExtraRows(IMAGE_ROWS)) : whole;
+        return new ModelFamily.Reading(
+                crossing ? whole.withEmbedding(whole.embedding().withExtraRows(IMAGE_ROWS)) : whole,
+                reading.warnings());
     }
 
     /**

@@ -22,8 +22,6 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * OPT: LayerNorm, learned positions with an offset of 2, plain MLP. The 350M model differs: it normalises after each
@@ -38,7 +36,6 @@ final class OptFamily {
             Keys.reader(OptFamily::read));
 
     private static final Pattern SCALED_TWICE = Pattern.compile("4\\.52\\.[0-3](\\D.*)?");
-    private static final Logger LOG = LoggerFactory.getLogger(OptFamily.class);
 
     private OptFamily() {}
 
@@ -110,12 +107,9 @@ final class OptFamily {
     private static double scale(Keys keys, int headDim) throws CheckpointException {
         String version = keys.textOr("", "transformers_version");
         if (SCALED_TWICE.matcher(version).matches()) {
-            LOG.warn(
-                    "{} was saved by transformers {}, which scaled the queries of OPT twice; computing as it did."
-                            + " Servers scale once: if the model was trained with another release, change"
-                            + " transformers_version.",
-                    keys.config().origin(),
-                    version);
+            keys.warn(keys.config().origin() + " was saved by transformers " + version
+                    + ", which scaled the queries of OPT twice; computing as it did. Servers scale once: if the model was"
+                    + " trained with another release, change transformers_version.");
             return 1.0 / headDim;
         }
         return 1 / Math.sqrt(headDim);

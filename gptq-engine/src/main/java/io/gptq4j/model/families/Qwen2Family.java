@@ -37,6 +37,7 @@ final class Qwen2Family {
     /** A window for some layers where {@code use_sliding_window} says so: those from {@code max_window_layers} on, or by type. */
     static LlamaLayout.AttentionOf withWindows(LlamaLayout llama, MultiHead attention) throws CheckpointException {
         boolean windows = llama.keys.flag(false, "use_sliding_window");
+        llama.keys.ignore("sliding_window"); // unless it is used
         int window = windows ? llama.window(4096) : 0;
         int first = llama.keys.integerOr(28, "max_window_layers");
         IntPredicate sliding = llama.sliding(layer -> layer >= first);

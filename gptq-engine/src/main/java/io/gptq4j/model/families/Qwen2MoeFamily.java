@@ -34,7 +34,9 @@ final class Qwen2MoeFamily {
 
     private static Architecture read(Keys keys, boolean third) throws CheckpointException {
         LlamaLayout llama = new LlamaLayout(keys);
-        keys.only(false, "use_sliding_window");
+        keys.only(false, "use_sliding_window"); // without which these have no effect:
+        keys.ignore("sliding_window");
+        keys.ignore("max_window_layers");
         boolean bias = third ? keys.flag(false, "attention_bias") : keys.flag(true, "qkv_bias");
         MultiHead attention = llama.attention(bias, third && bias);
         if (third) {

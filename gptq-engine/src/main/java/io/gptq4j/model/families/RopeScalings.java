@@ -60,7 +60,7 @@ final class RopeScalings {
     /** The longest window that a model with this scaling can take; {@code max_position_embeddings} may or may not know of it. */
     static int positions(ModelConfig rope, ModelConfig model, int maxPositions) throws CheckpointException {
         double longest = switch (type(rope)) {
-            case "linear", "dynamic" -> maxPositions * factor(rope, model);
+            case "linear", "dynamic" -> maxPositions * rope.doubleValue("factor", 1);
             case "yarn" -> originalPositions(rope, model) * factor(rope, model);
             default -> maxPositions;
         };

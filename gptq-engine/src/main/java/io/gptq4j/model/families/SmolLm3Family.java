@@ -30,6 +30,7 @@ final class SmolLm3Family {
         boolean bias = keys.flag(false, "attention_bias");
         MultiHead rotary = llama.attention(bias, bias, keys.rotary(keys.rope(), llama.headDim, 1, 2000000, false));
         MultiHead plain = rotary.withPosition(new Position.None());
+        keys.ignore("sliding_window"); // unless it is used
         int window = keys.flag(false, "use_sliding_window") ? llama.window(0) : 0;
         int interval = keys.integerOr(4, "no_rope_layer_interval");
         Optional<List<?>> listed = keys.perBlock("no_rope_layers", llama.layers);
