@@ -69,7 +69,7 @@ public final class ArtifactPlans {
         }
         return new ArtifactWriter.Plan(
                 checkpoint.with(checkpoint.config(), weights.source()),
-                config(plan, quantizer),
+                config(plan, quantizer, untouched),
                 modules,
                 carried,
                 shardSize,
@@ -78,7 +78,7 @@ public final class ArtifactPlans {
                 untouched);
     }
 
-    private static QuantizeConfig config(QuantizationPlan plan, String quantizer) {
+    private static QuantizeConfig config(QuantizationPlan plan, String quantizer, Set<String> untouched) {
         GptqOptions options = plan.options();
         Map<String, Object> meta = new LinkedHashMap<>();
         meta.put("quantizer", List.of(quantizer));
@@ -98,7 +98,7 @@ public final class ArtifactPlans {
                 null,
                 CheckpointFormat.GPTQ,
                 meta,
-                quantizedNames(plan),
+                namesApart(quantizedNames(plan), untouched),
                 plan.dynamic());
     }
 
@@ -111,5 +111,16 @@ public final class ArtifactPlans {
             }
         }
         return List.copyOf(groups);
+    }
+
+    /**
+     * The same names, or none where parts of the model that are not quantized have modules of these names, too: vLLM takes
+     * every module for quantized whose path has one of them, but without any it looks which have quantized tensors.
+     */
+    private static List<List<String>> namesApart(List<List<String>> names, Set<String> untouched) {
+        boolean shared = names.stream()
+                .flatMap(List::stream)
+                .anyMatch(module -> untouched.stream().anyMatch(tensor -> tensor.endsWith("." + module + ".weight")));
+        return shared ? List.of() : names;
     }
 }

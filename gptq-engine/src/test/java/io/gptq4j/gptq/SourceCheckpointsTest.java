@@ -264,7 +264,7 @@ class SourceCheckpointsTest {
         "qwen2_5_vl, qwen2, model.language_model., lm_head, model.visual.blocks.0.mlp.weight",
         "qwen2_5_vl, qwen2, model., lm_head, visual.blocks.0.mlp.weight",
         "qwen3_vl, qwen3, model.language_model., lm_head, model.visual.merger.norm.weight",
-        "llava, llama, language_model.model., language_model.lm_head, vision_tower.layers.0.weight",
+        "llava, llama, language_model.model., language_model.lm_head, vision_tower.layers.0.self_attn.q_proj.weight",
         "llava, llama, model.language_model., lm_head, model.vision_tower.layers.0.weight",
         "llava_next, mistral, language_model.model., language_model.lm_head, image_newline",
         "llava_onevision, qwen2, model.language_model., lm_head, model.image_newline",
@@ -312,6 +312,9 @@ class SourceCheckpointsTest {
             Map<String, Object> added = new LinkedHashMap<>(config);
             added.keySet().removeAll(example(whole).keySet());
             assertThat(added).containsOnlyKeys("torch_dtype", "tie_word_embeddings", "quantization_config");
+            assertThat(((Map<?, ?>) Objects.requireNonNull(config.get("quantization_config")))
+                            .containsKey("modules_in_block_to_quantize"))
+                    .isEqualTo(!other.endsWith("q_proj.weight"));
             config.keySet().removeAll(added.keySet());
             assertThat(config).isEqualTo(ModelConfig.of(example(whole), "").values());
         }

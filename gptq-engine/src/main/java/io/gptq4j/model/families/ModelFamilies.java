@@ -106,8 +106,7 @@ public final class ModelFamilies {
     }
 
     /** What the family that answers to a config makes of it. */
-    static ModelFamily.Reading reading(ModelConfig config, Map<String, TensorInfo> tensors)
-            throws CheckpointException {
+    static ModelFamily.Reading reading(ModelConfig config, Map<String, TensorInfo> tensors) throws CheckpointException {
         Optional<String> wanted = config.family();
         String name = wanted.isPresent() ? wanted.get() : config.modelType();
         for (ModelFamily family : ALL) {
