@@ -186,7 +186,7 @@ final class BenchKernels {
         CalibrationSet windows = one.windows(1, seqlen);
         try (Checkpoint checkpoint = Checkpoint.open(directory);
                 LanguageModel model =
-                        LanguageModel.open(torch, checkpoint, ModelFamilies.architecture(checkpoint.config()), type);
+                        LanguageModel.open(torch, checkpoint, ModelFamilies.architecture(checkpoint), type);
                 BlockReader reader = model.blocks();
                 Scope scope = model.scope();
                 LanguageModel.Embedder embedder = model.embedder()) {

@@ -147,7 +147,7 @@ final class BenchRuns {
         Estimate estimate;
         MachineProfile machine;
         try (Checkpoint checkpoint = Checkpoint.open(model)) {
-            plan = QuantizationPlan.of(ModelFamilies.architecture(checkpoint.config()), options);
+            plan = QuantizationPlan.of(ModelFamilies.architecture(checkpoint), options);
             Run run = new Run(
                     windows.windows().length,
                     windows.seqlen(),
@@ -184,7 +184,7 @@ final class BenchRuns {
     private void quantize(Path directory, CalibrationSet windows, Path out) throws IOException {
         try (Checkpoint checkpoint = Checkpoint.open(directory);
                 LanguageModel model =
-                        LanguageModel.open(torch, checkpoint, ModelFamilies.architecture(checkpoint.config()), type)) {
+                        LanguageModel.open(torch, checkpoint, ModelFamilies.architecture(checkpoint), type)) {
             QuantizationPlan plan = QuantizationPlan.of(model.architecture(), options);
             try (ArtifactWriter writer = ArtifactWriter.create(
                     out,

@@ -7,6 +7,7 @@ import io.gptq4j.format.ModuleRule;
 import io.gptq4j.format.QuantizeConfig;
 import io.gptq4j.format.QuantizedLinear;
 import io.gptq4j.model.families.ModelFamilies;
+import io.gptq4j.safetensors.DType;
 import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
 import java.io.IOException;
@@ -77,7 +78,8 @@ record Inspection(
             Set<String> files = new HashSet<>();
             long parameters = 0;
             for (TensorInfo info : source.tensors().values()) {
-                byDtype.merge(info.dtype().name(), info.byteLength(), Long::sum);
+                DType stored = source.storedType(info.name());
+                byDtype.merge(stored.name(), info.elements() * stored.bits() / Byte.SIZE, Long::sum);
                 files.add(source.location(info.name()));
                 if (info.dtype().isFloatingPoint() && !info.name().endsWith(".scales")) {
                     parameters += info.elements();

@@ -5,8 +5,10 @@ import io.gptq4j.card.CardFacts;
 import io.gptq4j.card.ModelCard;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.format.ArtifactReader;
 import io.gptq4j.format.ArtifactWriter;
+import io.gptq4j.format.QuantizeConfig;
 import io.gptq4j.gptq.ArtifactPlans;
 import io.gptq4j.gptq.GptqOptions;
 import io.gptq4j.gptq.GptqQuantizer;
@@ -23,6 +25,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -67,8 +70,8 @@ record QuantizeRun(
             MemoryOptions memory)
             throws IOException {
         if (ArtifactReader.isArtifact(source.checkpoint())) {
-            throw new CheckpointException(
-                    options.model() + " is quantized already; quantize the float checkpoint it came from");
+            throw new CheckpointException(options.model() + " is quantized already"
+                    + method(source.checkpoint().config()) + "; quantize the float checkpoint it came from");
         }
         Checkpoint checkpoint = rotation.applied(console, source.checkpoint(), calibration.seed());
         Architecture architecture = ModelFamilies.architecture(checkpoint);
@@ -91,6 +94,13 @@ record QuantizeRun(
                 memory,
                 perplexity.heldOut(checkpoint, windows, architecture),
                 QuantizeReport.readme(checkpoint));
+    }
+
+    private static String method(ModelConfig config) throws CheckpointException {
+        Optional<ModelConfig> quantization = config.object(QuantizeConfig.CONFIG_KEY);
+        return quantization.isPresent()
+                ? " (quant_method " + quantization.get().stringValue("quant_method", "unknown") + ")"
+                : "";
     }
 
     /** What the run is going to cost, its result going to {@code out}, or to the Hub alone, in files of this size. */

@@ -26,7 +26,7 @@ final class RotationOptions {
             return checkpoint;
         }
         Checkpoint rotated = RotatedCheckpoint.of(checkpoint, seed);
-        if (ModelFamilies.architecture(checkpoint.config()).head().tied()) {
+        if (ModelFamilies.architecture(checkpoint).head().tied()) {
             console.note(
                     "The head of the rotated model is no longer its embedding: the result has a tensor of its own for it.");
         }

@@ -1,13 +1,14 @@
 package io.gptq4j.checkpoint;
 
+import io.gptq4j.internal.Closing;
 import io.gptq4j.safetensors.SafetensorsReader;
-import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -36,16 +37,32 @@ public final class Checkpoint implements Closeable {
      * {@code model.safetensors}, the only other {@code *.safetensors.index.json}, the only other {@code *.safetensors},
      * {@code pytorch_model.bin.index.json} with its shards, {@code pytorch_model.bin}.
      *
+     * <p>Weights that are stored as 8-bit floats with scales, as DeepSeek-V3's are, are read as F32, and config.json without its
+     * {@code quantization_config}.
+     *
      * @throws CheckpointException if there is no config.json, if there are no weights or no telling which, or if the
      *     shards and their index disagree
      * @throws io.gptq4j.safetensors.SafetensorsException if a file breaks a rule of its format
      */
     public static Checkpoint open(Path directory) throws IOException {
         ModelConfig config = config(directory);
-        return new Checkpoint(
+        return decoded(
                 directory,
                 config,
                 openWeights(directory, list(directory), SafetensorsReader::open, TorchZipReader::open));
+    }
+
+    /** With weights that are stored as 8-bit floats read as what they stand for. */
+    private static Checkpoint decoded(Path directory, ModelConfig config, TensorSource tensors) throws IOException {
+        try {
+            Optional<Fp8Scheme> scheme = Fp8Scheme.of(config);
+            return scheme.isEmpty()
+                    ? new Checkpoint(directory, config, tensors)
+                    : new Checkpoint(directory, Fp8Scheme.without(config), Fp8Tensors.over(tensors, scheme.get()));
+        } catch (IOException | RuntimeException e) {
+            Closing.after(e, tensors);
+            throw e;
+        }
     }
 
     /**
@@ -68,7 +85,7 @@ public final class Checkpoint implements Closeable {
                             "The weights of this model are in " + file.getFileName()
                                     + " and not in safetensors, the only format that can be read without the whole file being here");
                 });
-        return new Checkpoint(directory, config, KeptTensors.over(tensors, scratch));
+        return decoded(directory, config, KeptTensors.over(tensors, scratch));
     }
 
     /**
@@ -107,10 +124,11 @@ public final class Checkpoint implements Closeable {
         return tensors;
     }
 
-    /** Bytes of all weights. */
+    /** Bytes of all weights as they are stored, without the scales of 8-bit floats. */
     public long weightBytes() {
         return tensors.tensors().values().stream()
-                .mapToLong(TensorInfo::byteLength)
+                .mapToLong(info ->
+                        info.elements() * tensors.storedType(info.name()).bits() / Byte.SIZE)
                 .sum();
     }
 

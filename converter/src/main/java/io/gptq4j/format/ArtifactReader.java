@@ -195,7 +195,7 @@ public final class ArtifactReader {
                 [Math.toIntExact(info.shape().get(1))];
         forEachRow(name, scales.length, (row, bytes) -> {
             ByteBuffer halves = ByteBuffer.allocate(2 * scales[row].length).order(ByteOrder.LITTLE_ENDIAN);
-            HalfConversion.convert(info.dtype(), bytes, halves, (index, value) -> {
+            HalfConversion.convert(info.dtype(), bytes, DType.F16, halves, (index, value) -> {
                 throw new CheckpointException(tensors.location(name) + ": tensor " + name + " has a scale of " + value
                         + " at group " + row + ", output " + index + ", which does not fit binary16");
             });

@@ -74,6 +74,8 @@ public final class ArtifactWriter implements Closeable {
      * @param tieWordEmbeddings whether the output head is the embedding, that is, whether the artifact has no tensor for
      *     it
      * @param configEntries further entries of config.json; they replace the source's
+     * @param untouched names of carried tensors that keep their type, instead of F16 if they are floating: those that no
+     *     quantized part of the model computes with. What is stored in 8-bit floats becomes BF16, as it has no scales any more
      */
     public record Plan(
             Checkpoint source,
@@ -82,7 +84,8 @@ public final class ArtifactWriter implements Closeable {
             Map<String, String> carried,
             long shardSize,
             boolean tieWordEmbeddings,
-            Map<String, Object> configEntries) {
+            Map<String, Object> configEntries,
+            Set<String> untouched) {
         /** The shard size of transformers. */
         public static final long DEFAULT_SHARD_SIZE = 5_000_000_000L;
 
@@ -94,6 +97,7 @@ public final class ArtifactWriter implements Closeable {
             modules = List.copyOf(modules);
             carried = Map.copyOf(carried);
             configEntries = Collections.unmodifiableMap(new LinkedHashMap<>(configEntries));
+            untouched = Set.copyOf(untouched);
         }
 
         /** A plan with {@link #DEFAULT_SHARD_SIZE} and no further entries of config.json. */
@@ -103,7 +107,8 @@ public final class ArtifactWriter implements Closeable {
                 List<ModuleShape> modules,
                 Map<String, String> carried,
                 boolean tieWordEmbeddings) {
-            return new Plan(source, config, modules, carried, DEFAULT_SHARD_SIZE, tieWordEmbeddings, Map.of());
+            return new Plan(
+                    source, config, modules, carried, DEFAULT_SHARD_SIZE, tieWordEmbeddings, Map.of(), Set.of());
         }
     }
 
@@ -131,7 +136,7 @@ public final class ArtifactWriter implements Closeable {
     }
 
     /**
-     * Starts an artifact: checks the plan, the disk and the carried tensors. Floating ones become F16.
+     * Starts an artifact: checks the plan, the disk and the carried tensors. Floating ones become F16, but for untouched ones.
      *
      * @param out the repository's directory; must not exist or be empty
      * @throws FileAlreadyExistsException if {@code out} is taken or being written

@@ -4,11 +4,11 @@ import io.gptq4j.safetensors.DType;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 
-/** Narrows floating elements to binary16: to the nearest, ties to even; tiny values become subnormal or zero. */
+/** Narrows floating elements to 16 bits: to the nearest, ties to even; tiny values become subnormal or zero. */
 final class HalfConversion {
     private HalfConversion() {}
 
-    /** What to do about a finite value beyond binary16: throw. */
+    /** What to do about a finite value beyond F16, which BF16 does not know: throw. */
     @FunctionalInterface
     interface Overflow {
         /**
@@ -23,9 +23,17 @@ final class HalfConversion {
      * little-endian.
      *
      * @param dtype F16, BF16, F32 or F64
+     * @param wanted F16, or BF16 for elements of type F32
      * @throws IllegalArgumentException if it is none of them
      */
-    static void convert(DType dtype, ByteBuffer source, ByteBuffer target, Overflow overflow) throws IOException {
+    static void convert(DType dtype, ByteBuffer source, DType wanted, ByteBuffer target, Overflow overflow)
+            throws IOException {
+        if (wanted == DType.BF16) {
+            while (source.hasRemaining()) {
+                target.putShort(brain((float) FloatElements.next(dtype, source)));
+            }
+            return;
+        }
         int count = source.remaining() / (dtype.bits() / 8);
         for (int index = 0; index < count; index++) {
             double value = FloatElements.next(dtype, source);
@@ -35,5 +43,10 @@ final class HalfConversion {
             }
             target.putShort(half);
         }
+    }
+
+    private static short brain(float value) {
+        int bits = Float.floatToRawIntBits(value);
+        return (short) (Float.isNaN(value) ? bits >>> 16 | 0x40 : (bits + 0x7fff + (bits >>> 16 & 1)) >>> 16);
     }
 }

@@ -2,7 +2,6 @@ package io.gptq4j.format;
 
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.internal.Closing;
-import io.gptq4j.safetensors.DType;
 import io.gptq4j.safetensors.SafetensorsReader;
 import io.gptq4j.safetensors.SafetensorsWriter;
 import io.gptq4j.safetensors.TensorInfo;
@@ -89,7 +88,7 @@ final class ShardFiles implements Closeable {
             } else {
                 for (TensorInfo tensor : shard.tensors) {
                     if (plan.carried().containsKey(tensor.name())) {
-                        copy(tensor.name(), (offset, piece) -> {});
+                        copy(tensor, (offset, piece) -> {});
                     }
                 }
             }
@@ -139,7 +138,7 @@ final class ShardFiles implements Closeable {
                 try {
                     for (TensorInfo tensor : shard.tensors) {
                         if (plan.carried().containsKey(tensor.name())) {
-                            copy(tensor.name(), (offset, piece) -> writer.write(tensor.name(), offset, piece));
+                            copy(tensor, (offset, piece) -> writer.write(tensor.name(), offset, piece));
                         }
                     }
                 } catch (IOException | RuntimeException e) {
@@ -223,12 +222,13 @@ final class ShardFiles implements Closeable {
         void accept(long offset, ByteBuffer piece) throws IOException;
     }
 
-    /** Reads one carried tensor in pieces, floating elements as F16. */
-    private void copy(String name, PieceSink sink) throws IOException {
+    /** Reads one carried tensor in pieces, in the type it has in the artifact. */
+    private void copy(TensorInfo wanted, PieceSink sink) throws IOException {
+        String name = wanted.name();
         TensorSource source = plan.source().tensors();
         String sourceName = plan.carried().getOrDefault(name, name);
         TensorInfo info = Objects.requireNonNull(source.tensors().get(sourceName));
-        boolean converts = info.dtype().isFloatingPoint() && info.dtype() != DType.F16;
+        boolean converts = info.dtype() != wanted.dtype();
         ByteBuffer read = buffer(info.byteLength());
         ByteBuffer halves = buffer(converts ? 2 * info.elements() : 0);
         long to = 0;
@@ -239,7 +239,7 @@ final class ShardFiles implements Closeable {
             ByteBuffer piece = read;
             if (converts) {
                 long first = from * 8 / info.dtype().bits();
-                HalfConversion.convert(info.dtype(), read, halves.clear(), (index, value) -> {
+                HalfConversion.convert(info.dtype(), read, wanted.dtype(), halves.clear(), (index, value) -> {
                     throw new CheckpointException(source.location(sourceName) + ": element " + (first + index)
                             + " of tensor " + sourceName + " is " + value
                             + ", beyond the 65504 of F16: this model cannot be stored in half precision");

@@ -20,18 +20,9 @@ import java.util.TreeMap;
  * @param shards the tensors of every file; never empty
  */
 record ShardLayout(List<List<TensorInfo>> shards) {
-    /** Elements that keep their bytes; F16 stands for all floating ones. */
+    /** Other types than floating ones that are carried over. */
     private static final Set<DType> COPYABLE = EnumSet.of(
-            DType.F16,
-            DType.BOOL,
-            DType.U8,
-            DType.I8,
-            DType.I16,
-            DType.U16,
-            DType.I32,
-            DType.U32,
-            DType.I64,
-            DType.U64);
+            DType.BOOL, DType.U8, DType.I8, DType.I16, DType.U16, DType.I32, DType.U32, DType.I64, DType.U64);
 
     /**
      * Lays out the tensors of a plan.
@@ -123,14 +114,24 @@ record ShardLayout(List<List<TensorInfo>> shards) {
                 throw new CheckpointException("Tensor " + carried.getValue() + " is missing in "
                         + plan.source().directory() + ": it is needed as " + carried.getKey());
             }
-            DType dtype = source.dtype().isFloatingPoint() ? DType.F16 : source.dtype();
-            if (!COPYABLE.contains(dtype)) {
+            DType dtype = type(plan, carried.getKey(), source);
+            if (!COPYABLE.contains(dtype) && !dtype.isFloatingPoint()) {
                 throw new CheckpointException(plan.source().tensors().location(source.name()) + ": tensor "
                         + source.name() + " is " + dtype + ", expected F16, BF16, F32, F64, an integer type or BOOL");
             }
             add(tensors, new TensorInfo(carried.getKey(), dtype, source.shape()));
         }
         return tensors;
+    }
+
+    private static DType type(ArtifactWriter.Plan plan, String name, TensorInfo source) {
+        if (!source.dtype().isFloatingPoint()) {
+            return source.dtype();
+        }
+        if (!plan.untouched().contains(name)) {
+            return DType.F16;
+        }
+        return plan.source().tensors().storedType(source.name()) == DType.F8_E4M3 ? DType.BF16 : source.dtype();
     }
 
     private static void add(Map<String, TensorInfo> tensors, TensorInfo tensor) {

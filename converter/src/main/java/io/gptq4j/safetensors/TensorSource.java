@@ -39,6 +39,15 @@ public interface TensorSource extends Closeable {
      */
     void read(String name, long offset, ByteBuffer target) throws IOException;
 
+    /**
+     * The type that the tensor has in its file, where that is not the one it is read as: a source may decode what it reads.
+     *
+     * @throws IllegalArgumentException if there is no such tensor
+     */
+    default DType storedType(String name) {
+        return tensor(name).dtype();
+    }
+
     /** Where the tensor lies, for error messages: usually a file name. */
     String location(String name);
 }

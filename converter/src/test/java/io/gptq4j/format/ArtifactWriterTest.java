@@ -23,6 +23,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -129,7 +130,7 @@ class ArtifactWriterTest {
     }
 
     private static ArtifactWriter.Plan plan(Checkpoint checkpoint, QuantizeConfig config, long shardSize) {
-        return new ArtifactWriter.Plan(checkpoint, config, modules(), carried(), shardSize, true, Map.of());
+        return new ArtifactWriter.Plan(checkpoint, config, modules(), carried(), shardSize, true, Map.of(), Set.of());
     }
 
     private static ArtifactWriter.Plan plan(Checkpoint checkpoint) {
@@ -390,7 +391,8 @@ class ArtifactWriterTest {
                                 carried(),
                                 1 << 30,
                                 false,
-                                entries))) {
+                                entries,
+                                Set.of()))) {
             writer.commit();
         }
 

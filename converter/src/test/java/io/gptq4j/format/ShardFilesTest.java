@@ -13,6 +13,7 @@ import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -59,7 +60,7 @@ class ShardFilesTest {
         for (int b = 0; b < BLOCKS; b++) {
             modules.add(new ArtifactWriter.ModuleShape("layers." + b + ".proj", 96, 64));
         }
-        return new ArtifactWriter.Plan(checkpoint, CONFIG, modules, carried, shardSize, true, Map.of());
+        return new ArtifactWriter.Plan(checkpoint, CONFIG, modules, carried, shardSize, true, Map.of(), Set.of());
     }
 
     private static QuantizedLinear linear(int block) {

@@ -50,27 +50,35 @@ public final class ArtifactPlans {
         Map<String, String> canonicalNames = new HashMap<>();
         weights.storedNames().forEach((canonical, stored) -> canonicalNames.put(stored, canonical));
         Map<String, String> carried = new LinkedHashMap<>();
-        for (String stored : checkpoint.tensors().tensors().keySet()) {
+        Set<String> untouched = new HashSet<>();
+        for (String stored : weights.source().tensors().keySet()) {
             String name = canonicalNames.getOrDefault(stored, stored);
             boolean tiedHead = architecture.head().tied()
                     && name.equals(architecture.head().name() + ".weight");
-            boolean recomputed =
-                    !canonicalNames.containsKey(stored) && RECOMPUTED.stream().anyMatch(name::endsWith);
+            boolean recomputed = !canonicalNames.containsKey(stored)
+                    && stored.contains(architecture
+                                    .path()
+                                    .substring(architecture.basePrefix().length()) + ".")
+                    && RECOMPUTED.stream().anyMatch(name::endsWith);
             if (!quantized.contains(name) && !tiedHead && !recomputed) {
                 carried.put(name, stored);
+                if (!weights.storedNames().containsKey(name)) {
+                    untouched.add(name);
+                }
             }
         }
         return new ArtifactWriter.Plan(
-                checkpoint,
-                config(plan, quantizer),
+                checkpoint.with(checkpoint.config(), weights.source()),
+                config(plan, quantizer, untouched),
                 modules,
                 carried,
                 shardSize,
                 architecture.head().tied(),
-                Map.of());
+                Map.of(),
+                untouched);
     }
 
-    private static QuantizeConfig config(QuantizationPlan plan, String quantizer) {
+    private static QuantizeConfig config(QuantizationPlan plan, String quantizer, Set<String> untouched) {
         GptqOptions options = plan.options();
         Map<String, Object> meta = new LinkedHashMap<>();
         meta.put("quantizer", List.of(quantizer));
@@ -90,7 +98,7 @@ public final class ArtifactPlans {
                 null,
                 CheckpointFormat.GPTQ,
                 meta,
-                quantizedNames(plan),
+                namesApart(quantizedNames(plan), untouched),
                 plan.dynamic());
     }
 
@@ -103,5 +111,16 @@ public final class ArtifactPlans {
             }
         }
         return List.copyOf(groups);
+    }
+
+    /**
+     * The same names, or none where parts of the model that are not quantized have modules of these names, too: vLLM takes
+     * every module for quantized whose path has one of them, but without any it looks which have quantized tensors.
+     */
+    private static List<List<String>> namesApart(List<List<String>> names, Set<String> untouched) {
+        boolean shared = names.stream()
+                .flatMap(List::stream)
+                .anyMatch(module -> untouched.stream().anyMatch(tensor -> tensor.endsWith("." + module + ".weight")));
+        return shared ? List.of() : names;
     }
 }

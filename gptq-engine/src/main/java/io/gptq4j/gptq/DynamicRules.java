@@ -153,7 +153,9 @@ final class DynamicRules {
     static String blocks(Architecture architecture, List<Integer> layers) {
         String numbers = layers.size() == architecture.layers()
                 ? "\\d+"
-                : layers.stream().map(String::valueOf).collect(Collectors.joining("|", "(?:", ")"));
+                : layers.stream()
+                        .map(layer -> String.valueOf(architecture.numbers().get(layer)))
+                        .collect(Collectors.joining("|", "(?:", ")"));
         return (architecture.path() + ".").replace(".", "\\.") + numbers + "\\.";
     }
 

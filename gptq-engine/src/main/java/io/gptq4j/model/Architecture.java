@@ -7,6 +7,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
+import java.util.stream.IntStream;
 
 /**
  * Everything about one checkpoint that its forward pass depends on, read from config.json by a model family: sizes,
@@ -22,6 +24,7 @@ import java.util.function.Function;
  * @param embedding what comes before the first block
  * @param blocks the blocks, in order
  * @param head what comes after the last block
+ * @param numbers the number that each block has in the list, if that has others between them
  */
 public record Architecture(
         String family,
@@ -32,10 +35,39 @@ public record Architecture(
         String path,
         Embedding embedding,
         List<Block> blocks,
-        Head head) {
-    /** Copies the list. */
+        Head head,
+        List<Integer> numbers) {
+    /** Copies the lists. */
     public Architecture {
         blocks = List.copyOf(blocks);
+        numbers = List.copyOf(numbers);
+        if (numbers.size() != blocks.size()) {
+            throw new IllegalArgumentException(numbers.size() + " numbers for " + blocks.size() + " blocks");
+        }
+    }
+
+    /** One whose blocks are all there are in the list. */
+    public Architecture(
+            String family,
+            int hiddenSize,
+            int vocabSize,
+            int maxPositions,
+            String basePrefix,
+            String path,
+            Embedding embedding,
+            List<Block> blocks,
+            Head head) {
+        this(
+                family,
+                hiddenSize,
+                vocabSize,
+                maxPositions,
+                basePrefix,
+                path,
+                embedding,
+                blocks,
+                head,
+                IntStream.range(0, blocks.size()).boxed().toList());
     }
 
     /**
@@ -51,6 +83,10 @@ public record Architecture(
         /** One whose weight is stored as [out, in]. */
         public Linear(String name, int in, int out, boolean bias) {
             this(name, in, out, bias, false);
+        }
+
+        private Linear renamed(UnaryOperator<String> renaming) {
+            return new Linear(renaming.apply(name), in, out, bias, transposed);
         }
 
         List<Long> shape() {
@@ -74,7 +110,11 @@ public record Architecture(
     }
 
     /** A normalisation over {@code size} channels. */
-    public record Norm(NormKind kind, String name, int size, double eps) {}
+    public record Norm(NormKind kind, String name, int size, double eps) {
+        private Norm renamed(UnaryOperator<String> renaming) {
+            return new Norm(kind, renaming.apply(name), size, eps);
+        }
+    }
 
     /** Learned position embeddings [count + offset, hidden]; position p reads row p + offset. */
     public record LearnedPositions(String name, int count, int offset) {}
@@ -89,25 +129,53 @@ public record Architecture(
             double scale,
             Optional<Linear> projection,
             Optional<LearnedPositions> positions,
-            Optional<Norm> norm) {
+            Optional<Norm> norm,
+            int extraRows) {
+        /** One with a row for each token and no other. */
+        public Embedding(
+                String tokens,
+                int size,
+                double scale,
+                Optional<Linear> projection,
+                Optional<LearnedPositions> positions,
+                Optional<Norm> norm) {
+            this(tokens, size, scale, projection, positions, norm, 0);
+        }
+
         /** Nothing but the token embedding. */
         public static Embedding of(String tokens, int size) {
             return new Embedding(tokens, size, 1, Optional.empty(), Optional.empty(), Optional.empty());
         }
 
+        /** The same with rows after those of the vocabulary. */
+        public Embedding withExtraRows(int other) {
+            return new Embedding(tokens, size, scale, projection, positions, norm, other);
+        }
+
+        private Embedding renamed(UnaryOperator<String> renaming) {
+            return new Embedding(
+                    renaming.apply(tokens),
+                    size,
+                    scale,
+                    projection.map(linear -> linear.renamed(renaming)),
+                    positions.map(p -> new LearnedPositions(renaming.apply(p.name()), p.count(), p.offset())),
+                    norm.map(n -> n.renamed(renaming)),
+                    extraRows);
+        }
+
         /** The same, multiplied. */
         public Embedding withScale(double other) {
-            return new Embedding(tokens, size, other, projection, positions, norm);
+            return new Embedding(tokens, size, other, projection, positions, norm, extraRows);
         }
 
         /** The same with learned positions. */
         public Embedding withPositions(LearnedPositions other) {
-            return new Embedding(tokens, size, scale, projection, Optional.of(other), norm);
+            return new Embedding(tokens, size, scale, projection, Optional.of(other), norm, extraRows);
         }
 
         /** The same with a norm at the end. */
         public Embedding withNorm(Norm other) {
-            return new Embedding(tokens, size, scale, projection, positions, Optional.of(other));
+            return new Embedding(tokens, size, scale, projection, positions, Optional.of(other), extraRows);
         }
     }
 
@@ -164,6 +232,18 @@ public record Architecture(
             return new Head(norm, projection, name, tied, bias, scale, other, normalized);
         }
 
+        private Head renamed(UnaryOperator<String> renaming, String other) {
+            return new Head(
+                    norm.map(n -> n.renamed(renaming)),
+                    projection.map(linear -> linear.renamed(renaming)),
+                    other,
+                    tied,
+                    bias,
+                    scale,
+                    softcap,
+                    normalized);
+        }
+
         /** The same with each row of the matrix divided by its length. */
         public Head withNormalizedRows() {
             return new Head(norm, projection, name, tied, bias, scale, softcap, true);
@@ -172,7 +252,39 @@ public record Architecture(
 
     /** The same for windows of another length at most. */
     public Architecture withMaxPositions(int other) {
-        return new Architecture(family, hiddenSize, vocabSize, other, basePrefix, path, embedding, blocks, head);
+        return new Architecture(
+                family, hiddenSize, vocabSize, other, basePrefix, path, embedding, blocks, head, numbers);
+    }
+
+    /**
+     * The same model as a part of another one, in whose checkpoints its tensors have other names.
+     *
+     * @param other the family of the whole
+     * @param prefix what stands for the base prefix there
+     * @param newBase what of {@code prefix} checkpoints of the whole without a head lack
+     * @param headName the path of the head
+     * @param blockNumbers the number of each block among those of the whole
+     */
+    public Architecture within(
+            String other, String prefix, String newBase, String headName, List<Integer> blockNumbers) {
+        UnaryOperator<String> renamed = name -> prefix + name.substring(basePrefix.length());
+        return new Architecture(
+                other,
+                hiddenSize,
+                vocabSize,
+                maxPositions,
+                newBase,
+                renamed.apply(path),
+                embedding.renamed(renamed),
+                blocks,
+                head.renamed(renamed, headName),
+                blockNumbers);
+    }
+
+    /** The same with another embedding. */
+    public Architecture withEmbedding(Embedding other) {
+        return new Architecture(
+                family, hiddenSize, vocabSize, maxPositions, basePrefix, path, other, blocks, head, numbers);
     }
 
     /** How many blocks there are. */
@@ -205,13 +317,13 @@ public record Architecture(
 
     /** The path of a module or norm of block {@code layer}. */
     public String inBlock(int layer, String name) {
-        return path + "." + layer + "." + name;
+        return path + "." + numbers.get(layer) + "." + name;
     }
 
     /** Every tensor the forward pass reads, with its shape as stored, in order of use. A tied head is left out. */
     public Map<String, List<Long>> tensors() {
         Map<String, List<Long>> shapes = new LinkedHashMap<>();
-        shapes.put(embedding.tokens() + ".weight", shape(vocabSize, embedding.size()));
+        shapes.put(embedding.tokens() + ".weight", shape(vocabSize + embedding.extraRows(), embedding.size()));
         embedding.projection().ifPresent(linear -> put(shapes, linear, Function.identity()));
         embedding
                 .positions()

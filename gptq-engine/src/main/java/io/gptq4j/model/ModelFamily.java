@@ -47,6 +47,14 @@ public record ModelFamily(String name, List<String> modelTypes, String variants,
          * @throws CheckpointException naming the key that is missing, wrong or not supported
          */
         Reading read(ModelConfig config) throws CheckpointException;
+
+        /**
+         * The same for a checkpoint with tensors of these names, where they have been named in more than one way; none if they
+         * are not known.
+         */
+        default Reading read(ModelConfig config, Set<String> tensors) throws CheckpointException {
+            return read(config);
+        }
     }
 
     /**

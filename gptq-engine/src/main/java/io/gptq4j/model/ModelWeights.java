@@ -52,7 +52,7 @@ public final class ModelWeights {
      *     a float
      */
     public static ModelWeights open(Checkpoint checkpoint, Architecture architecture) throws IOException {
-        TensorSource source = checkpoint.tensors();
+        TensorSource source = ExpertTensors.over(checkpoint.tensors(), architecture);
         Optional<ArtifactReader> artifact =
                 ArtifactReader.isArtifact(checkpoint) ? Optional.of(ArtifactReader.of(checkpoint)) : Optional.empty();
         Set<String> quantized =
@@ -119,6 +119,14 @@ public final class ModelWeights {
     /** Canonical name to the name in the checkpoint, for every tensor that is not quantized. */
     public Map<String, String> storedNames() {
         return Collections.unmodifiableMap(storedNames);
+    }
+
+    /**
+     * The checkpoint's tensors, with experts that it has stacked as tensors of their own. What {@link #storedNames} tells are
+     * names in it. Closed with the checkpoint.
+     */
+    public TensorSource source() {
+        return source;
     }
 
     /** Whether this is a GPTQ checkpoint. */

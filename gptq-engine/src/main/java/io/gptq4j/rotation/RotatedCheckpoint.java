@@ -6,9 +6,12 @@ import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.ModelWeights;
 import io.gptq4j.model.families.ModelFamilies;
+import io.gptq4j.safetensors.TensorInfo;
 import java.io.IOException;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * A float checkpoint with its residual stream rotated. The weight of each norm is folded into the linears that read it,
@@ -35,20 +38,38 @@ public final class RotatedCheckpoint {
      */
     public static Checkpoint of(Checkpoint checkpoint, long seed) throws IOException {
         ModelConfig config = checkpoint.config();
-        Architecture architecture = ModelFamilies.architecture(config);
+        Architecture architecture = ModelFamilies.architecture(checkpoint);
         Map<String, Change> changes = Changes.of(architecture);
         ModelWeights weights = ModelWeights.open(checkpoint, architecture);
         if (weights.isQuantized()) {
             throw new IllegalArgumentException(
                     checkpoint.directory() + " is quantized already; rotate the float checkpoint it came from");
         }
+        requireWhole(architecture, weights);
         if (architecture.head().tied()) {
             Map<String, Object> values = new LinkedHashMap<>(config.values());
             values.put("tie_word_embeddings", false);
             config = config.with(values);
         }
         Rotation rotation = Rotation.of(architecture.hiddenSize(), seed);
-        return checkpoint.with(
-                config, new RotatedTensors(checkpoint.tensors(), rotation, changes, weights.storedNames()));
+        return checkpoint.with(config, new RotatedTensors(weights.source(), rotation, changes, weights.storedNames()));
+    }
+
+    /** What lies beside the text model, such as what makes embeddings of images, writes to its stream and would not be rotated. */
+    private static void requireWhole(Architecture architecture, ModelWeights weights) {
+        Set<String> read = new HashSet<>(weights.storedNames().values());
+        String blocks = architecture.path().substring(architecture.basePrefix().length()) + ".";
+        for (TensorInfo tensor : weights.source().tensors().values()) {
+            String name = tensor.name();
+            boolean known = read.contains(name)
+                    || name.contains(blocks)
+                    || name.equals(architecture.head().name() + ".weight");
+            if (!known && tensor.shape().size() > 1) {
+                throw new IllegalArgumentException(architecture.family()
+                        + " cannot be rotated: " + name
+                        + " is no part of its text model and may read its residual stream"
+                        + " or write to it; leave --rotate out");
+            }
+        }
     }
 }

@@ -72,6 +72,11 @@ final class RotatedTensors implements TensorSource {
     }
 
     @Override
+    public DType storedType(String name) {
+        return changes.containsKey(name) ? tensor(name).dtype() : source.storedType(name);
+    }
+
+    @Override
     public void read(String name, long offset, ByteBuffer target) throws IOException {
         Change change = changes.get(name);
         if (change == null) {

@@ -91,7 +91,7 @@ public final class TinyModels {
     }
 
     public static LanguageModel open(Torch torch, Checkpoint checkpoint, FloatType type) throws Exception {
-        return LanguageModel.open(torch, checkpoint, ModelFamilies.architecture(checkpoint.config()), type);
+        return LanguageModel.open(torch, checkpoint, ModelFamilies.architecture(checkpoint), type);
     }
 
     public static Path write(Path directory, Map<String, Object> config, long seed) throws Exception {

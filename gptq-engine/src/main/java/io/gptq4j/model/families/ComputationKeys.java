@@ -1,6 +1,7 @@
 package io.gptq4j.model.families;
 
 import io.gptq4j.checkpoint.CheckpointException;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -98,6 +99,11 @@ final class ComputationKeys {
                         && !NEUTRAL.containsKey(key)
                         && !HARMLESS.matcher(key).matches())
                 .toList();
+    }
+
+    /** All of them. */
+    static Collection<String> all() {
+        return NEUTRAL.keySet();
     }
 
     /** Whether two values are the same, 1 and 1.0 among them. */

@@ -12,6 +12,7 @@ import io.gptq4j.safetensors.TensorInfo;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 
@@ -66,7 +67,17 @@ public final class ModelFamilies {
             GptNeoxFamily.FAMILY,
             FalconFamily.FAMILY,
             MptFamily.FAMILY,
-            ChatglmFamily.FAMILY);
+            ChatglmFamily.FAMILY,
+            MultimodalFamily.QWEN2_VL,
+            MultimodalFamily.QWEN2_5_VL,
+            MultimodalFamily.QWEN3_VL,
+            MultimodalFamily.LLAVA,
+            MultimodalFamily.LLAVA_NEXT,
+            MultimodalFamily.LLAVA_ONEVISION,
+            MultimodalFamily.GEMMA3,
+            MultimodalFamily.MISTRAL3,
+            MultimodalFamily.PALIGEMMA,
+            MultimodalFamily.MLLAMA);
 
     private ModelFamilies() {}
 
@@ -94,14 +105,14 @@ public final class ModelFamilies {
         return reading(checkpoint.config(), checkpoint.tensors().tensors()).warnings();
     }
 
-    private static ModelFamily.Reading reading(ModelConfig config, Map<String, TensorInfo> tensors)
-            throws CheckpointException {
+    /** What the family that answers to a config makes of it. */
+    static ModelFamily.Reading reading(ModelConfig config, Map<String, TensorInfo> tensors) throws CheckpointException {
         Optional<String> wanted = config.family();
         String name = wanted.isPresent() ? wanted.get() : config.modelType();
         for (ModelFamily family : ALL) {
             if (family.modelTypes().contains(name)
                     || (wanted.isPresent() && family.name().equals(name))) {
-                return read(family, config);
+                return read(family, config, tensors.keySet());
             }
         }
         if (wanted.isPresent()) {
@@ -118,8 +129,9 @@ public final class ModelFamilies {
     }
 
     /** What a family makes of a config. */
-    static ModelFamily.Reading read(ModelFamily family, ModelConfig config) throws CheckpointException {
-        ModelFamily.Reading reading = family.reader().read(config);
+    static ModelFamily.Reading read(ModelFamily family, ModelConfig config, Set<String> tensors)
+            throws CheckpointException {
+        ModelFamily.Reading reading = family.reader().read(config, tensors);
         requirePositive(config, reading.architecture());
         return reading;
     }

@@ -25,7 +25,8 @@ record Nearest(ModelFamily family, List<String> missing, List<String> others) {
         for (ModelFamily family : ModelFamilies.ALL) {
             Architecture architecture;
             try {
-                architecture = ModelFamilies.read(family, config).architecture();
+                architecture =
+                        ModelFamilies.read(family, config, tensors.keySet()).architecture();
             } catch (CheckpointException | RuntimeException unreadable) {
                 continue; // a config that it cannot read is not of this family
             }

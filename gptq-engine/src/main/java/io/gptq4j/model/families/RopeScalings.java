@@ -9,7 +9,8 @@ import java.util.List;
 /** Reads {@code rope_scaling}, or {@code rope_parameters}, in the spellings of transformers 4 and 5. */
 final class RopeScalings {
     /** Keys that change the computation and that no scaling here reads. */
-    private static final List<String> REFUSED = List.of("alpha", "short_mscale", "long_mscale", "llama_4_scaling_beta");
+    private static final List<String> REFUSED =
+            List.of("alpha", "mrope_section", "short_mscale", "long_mscale", "llama_4_scaling_beta");
 
     private RopeScalings() {}
 

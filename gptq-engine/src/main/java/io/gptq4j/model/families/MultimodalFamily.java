@@ -1,0 +1,202 @@
+package io.gptq4j.model.families;
+
+import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.checkpoint.ModelConfig;
+import io.gptq4j.model.Architecture;
+import io.gptq4j.model.ModelFamily;
+import io.gptq4j.model.ModelFamily.Server;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Models of images and text whose text model is of a family of its own: config.json has that one's keys in {@code text_config},
+ * or, before transformers 4.52, beside the others, and its tensors have a longer prefix. Only the text model is read; for text
+ * alone it computes what it computes without the rest.
+ *
+ * @param name the family's name and {@code model_type}
+ * @param textType the {@code model_type} of {@code text_config} where that does not say it
+ * @param flat whether the text model's keys may lie beside the others
+ * @param layouts how its tensors have been named, first what stands for the families' own {@code model.}; the first layout is
+ *     taken unless the checkpoint's tensors say otherwise
+ */
+record MultimodalFamily(String name, String textType, boolean flat, List<String> layouts)
+        implements ModelFamily.Reader {
+    private static final List<String> OLD_FIRST = List.of("language_model.model.", "model.language_model.");
+    private static final List<String> NEW_FIRST = List.of("model.language_model.", "language_model.model.");
+    private static final String OLD_HEAD = "language_model.lm_head";
+    private static final String HEAD = "lm_head";
+    private static final List<String> QWEN = List.of("model.", "model.language_model.", "language_model.model.");
+
+    static final ModelFamily QWEN2_VL = family(
+            new MultimodalFamily("qwen2_vl", "qwen2_vl_text", true, QWEN),
+            "2B, 7B, 72B; text model of qwen2",
+            EnumSet.allOf(Server.class));
+    static final ModelFamily QWEN2_5_VL = family(
+            new MultimodalFamily("qwen2_5_vl", "qwen2_5_vl_text", true, QWEN),
+            "3B to 72B; text model of qwen2",
+            EnumSet.allOf(Server.class));
+    static final ModelFamily QWEN3_VL = family(
+            new MultimodalFamily("qwen3_vl", "qwen3_vl_text", false, NEW_FIRST),
+            "dense; text model of qwen3",
+            EnumSet.of(Server.VLLM, Server.TRANSFORMERS));
+    static final ModelFamily LLAVA = family(
+            new MultimodalFamily("llava", "llama", false, OLD_FIRST),
+            "1.5, and Pixtral; text model of llama, mistral, qwen2 and others",
+            EnumSet.of(Server.VLLM, Server.TRANSFORMERS));
+    static final ModelFamily LLAVA_NEXT = family(
+            new MultimodalFamily("llava_next", "llama", false, OLD_FIRST),
+            "1.6; text model of llama, mistral, qwen2 and others",
+            EnumSet.allOf(Server.class));
+    static final ModelFamily LLAVA_ONEVISION = family(
+            new MultimodalFamily("llava_onevision", "qwen2", false, OLD_FIRST),
+            "text model of qwen2 and others",
+            EnumSet.of(Server.VLLM, Server.TRANSFORMERS));
+    static final ModelFamily GEMMA3 = family(
+            new MultimodalFamily("gemma3_vision", "gemma3_text", false, OLD_FIRST),
+            List.of("gemma3"),
+            "4B, 12B, 27B; text model of gemma3_text",
+            EnumSet.allOf(Server.class));
+    static final ModelFamily MISTRAL3 = family(
+            new MultimodalFamily("mistral3", "mistral", false, OLD_FIRST),
+            "Small 3.1 and 3.2, Ministral 3; text model of mistral or ministral3",
+            EnumSet.of(Server.VLLM, Server.TRANSFORMERS));
+    static final ModelFamily PALIGEMMA = family(
+            new MultimodalFamily("paligemma", "gemma", false, OLD_FIRST),
+            "1 and 2; text model of gemma or gemma2",
+            EnumSet.allOf(Server.class));
+    static final ModelFamily MLLAMA = family(
+            new MultimodalFamily("mllama", "mllama_text_model", false, OLD_FIRST),
+            "Llama 3.2 Vision; layers that look at images are carried along, as text alone skips them",
+            EnumSet.allOf(Server.class));
+
+    /** The text models that only exist within others, as which family each is read. */
+    private static final Map<String, String> SAME_AS = Map.of(
+            "qwen2_vl_text", "qwen2",
+            "qwen2_5_vl_text", "qwen2",
+            "qwen3_vl_text", "qwen3",
+            "mllama_text_model", "llama");
+
+    /** Keys of {@code text_config} for which it counts what the whole says where itself says nothing. */
+    private static final List<String> SHARED = List.of("tie_word_embeddings");
+
+    /** Rows of mllama's embedding after those of the vocabulary, for the image token. */
+    private static final int IMAGE_ROWS = 8;
+
+    private static final String CROSS = "cross_attention_layers";
+
+    private static ModelFamily family(MultimodalFamily reader, String variants, Set<Server> servers) {
+        return family(reader, List.of(reader.name), variants, servers);
+    }
+
+    private static ModelFamily family(
+            MultimodalFamily reader, List<String> types, String variants, Set<Server> servers) {
+        return new ModelFamily(reader.name, types, variants, servers, reader);
+    }
+
+    @Override
+    public ModelFamily.Reading read(ModelConfig config) throws CheckpointException {
+        return read(config, Set.of());
+    }
+
+    @Override
+    public ModelFamily.Reading read(ModelConfig config, Set<String> tensors) throws CheckpointException {
+        Optional<ModelConfig> nested = config.object("text_config");
+        if (nested.isEmpty() && !flat) {
+            throw new CheckpointException(config.origin() + ": key 'text_config' is missing, expected the keys of the"
+                    + " text model of model_type \"" + name + "\"");
+        }
+        ModelConfig text = nested.orElse(config);
+        Map<String, Object> values = new LinkedHashMap<>(text.values());
+        List<String> inherited = new ArrayList<>(ComputationKeys.all());
+        inherited.addAll(SHARED);
+        for (String key : inherited) {
+            if (!values.containsKey(key) && config.has(key)) {
+                values.put(key, config.values().get(key));
+            }
+        }
+        values.remove("vision_config"); // beside the text model's keys where these are not nested
+        String said = nested.isPresent() ? text.stringValue("model_type", textType) : textType;
+        String type = said.equals(config.modelType()) ? textType : said;
+        TextDefaults.of(type).forEach((key, value) -> {
+            if (!values.containsKey(key) && !(key.equals("rope_theta") && values.get("rope_parameters") != null)) {
+                values.put(key, value);
+            }
+        });
+        values.put("model_type", SAME_AS.getOrDefault(type, type));
+        withoutSections(values, "rope_scaling");
+        withoutSections(values, "rope_parameters");
+        boolean crossing = type.equals("mllama_text_model");
+        Object cross = crossing ? values.remove(CROSS) : null;
+        List<?> skipped = cross instanceof List<?> list ? list : List.of();
+        List<Integer> kept = List.of();
+        if (!skipped.isEmpty()) {
+            kept = without(skipped, text.with(values).intValue("num_hidden_layers"));
+            values.put("num_hidden_layers", kept.size());
+        }
+        ModelConfig own = text.with(values);
+        ModelFamily.Reading reading = ModelFamilies.reading(
+                nested.isPresent() ? own : own.readAs(SAME_AS.getOrDefault(type, type)), Map.of());
+        Architecture alone = reading.architecture();
+        String layout = layout(tensors);
+        List<Integer> numbers = skipped.isEmpty() ? without(skipped, alone.layers()) : kept;
+        Architecture whole = alone.within(name, layout, base(layout), head(layout, tensors), numbers);
+        return new ModelFamily.Reading(
+                crossing ? whole.withEmbedding(whole.embedding().withExtraRows(IMAGE_ROWS)) : whole,
+                reading.warnings());
+    }
+
+    /**
+     * Positions in three dimensions, time, height and width, each of which turns its own section of a head's channels. In text
+     * all three are the same, so that it does not matter which is which.
+     */
+    private static void withoutSections(Map<String, Object> values, String key) {
+        if (values.get(key) instanceof Map<?, ?> rope && rope.containsKey("mrope_section")) {
+            Map<String, Object> plain = new LinkedHashMap<>();
+            rope.forEach((name, value) -> {
+                if (!name.equals("mrope_section") && !name.equals("mrope_interleaved")) {
+                    plain.put(String.valueOf(name), "mrope".equals(value) ? "default" : value);
+                }
+            });
+            values.put(key, plain);
+        }
+    }
+
+    /** The numbers of so many layers without those that text skips. */
+    private static List<Integer> without(List<?> skipped, int layers) {
+        List<Integer> numbers = new ArrayList<>();
+        for (int layer = 0; layer < layers; layer++) {
+            if (!skipped.contains(layer)) {
+                numbers.add(layer);
+            }
+        }
+        return numbers;
+    }
+
+    private String layout(Set<String> tensors) {
+        for (String layout : layouts) {
+            String bare = layout.substring(base(layout).length());
+            boolean whole = tensors.stream().anyMatch(tensor -> tensor.startsWith(layout + "layers."));
+            if (whole || (!bare.isEmpty() && tensors.stream().anyMatch(t -> t.startsWith(bare + "layers.")))) {
+                return layout;
+            }
+        }
+        return layouts.get(0);
+    }
+
+    private static String base(String layout) {
+        return layout.startsWith("model.") ? "model." : "";
+    }
+
+    private static String head(String layout, Set<String> tensors) {
+        boolean old = layout.startsWith("language_model.");
+        String usual = old ? OLD_HEAD : HEAD;
+        String other = old ? HEAD : OLD_HEAD;
+        boolean renamed = !tensors.contains(usual + ".weight") && tensors.contains(other + ".weight");
+        return renamed ? other : usual;
+    }
+}
