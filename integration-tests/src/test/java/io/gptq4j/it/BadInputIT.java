@@ -254,7 +254,7 @@ class BadInputIT {
 
         @ParameterizedTest
         @CsvSource({
-            "model_type, mamba, supported are llama",
+            "model_type, mamba, the nearest family is llama",
             "hidden_act, snake, not a supported activation",
             "rms_norm_eps, small, expected a number",
             "vocab_size, 1000000000000, 32 bits",

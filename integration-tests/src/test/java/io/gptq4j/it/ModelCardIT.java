@@ -27,7 +27,7 @@ class ModelCardIT {
 
     private JsonNode quantize(String... arguments) throws Exception {
         Cli.Result result = run(arguments);
-        assertThat(result.err()).isEmpty();
+        assertThat(result.err().lines()).allMatch(line -> line.startsWith("warning: Fallbacks in ")); // few tokens
         return TinyModel.JSON.readTree(result.out());
     }
 
@@ -122,7 +122,7 @@ class ModelCardIT {
         Cli.Result result =
                 run("tiny", "--group-size", "32", "--samples", "1", "--calibration", "ids.jsonl", "--out", "out");
         assertThat(result.err())
-                .hasLineCount(1)
+                .hasLineCount(2) // the other one is about few tokens
                 .startsWith("warning: The perplexity on the embedded held-out text could not be measured: Token id ")
                 .contains("outside the model's vocabulary of 512");
         assertThat(TinyModel.JSON.readTree(result.out()).get("perplexity_after").isNull())

@@ -66,7 +66,7 @@ final class BloomFamily {
                 "transformer.h",
                 Embedding.of("transformer.word_embeddings", hidden)
                         .withNorm(new Norm(NormKind.LAYER, "transformer.word_embeddings_layernorm", hidden, eps)),
-                Collections.nCopies(keys.integer("n_layer", "num_hidden_layers"), block),
+                Collections.nCopies(keys.count("n_layer", "num_hidden_layers"), block),
                 Head.of(
                         new Norm(NormKind.LAYER, "transformer.ln_f", hidden, eps),
                         "lm_head",

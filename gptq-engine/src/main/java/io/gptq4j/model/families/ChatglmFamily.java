@@ -85,7 +85,7 @@ final class ChatglmFamily {
                 "transformer.",
                 "transformer.encoder.layers",
                 Embedding.of("transformer.embedding.word_embeddings", hidden),
-                Collections.nCopies(keys.integer("num_layers", "num_hidden_layers"), block),
+                Collections.nCopies(keys.count("num_layers", "num_hidden_layers"), block),
                 new Head(
                         Optional.of(new Norm(kind, "transformer.encoder.final_layernorm", hidden, eps))
                                 .filter(norm -> finalNorm),

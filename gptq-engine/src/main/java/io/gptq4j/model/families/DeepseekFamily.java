@@ -123,7 +123,7 @@ final class DeepseekFamily {
                 grouped ? groups : 1,
                 grouped ? open : 1,
                 third ? GroupScore.TOP_2 : GroupScore.MAX);
-        return new ExpertsLayout(llama, keys.integer("n_routed_experts", "num_local_experts"), routing)
+        return new ExpertsLayout(llama, keys.count("n_routed_experts", "num_local_experts"), routing)
                 .experts(
                         inner,
                         shared == 0

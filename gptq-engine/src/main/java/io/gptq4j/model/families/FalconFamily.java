@@ -87,7 +87,7 @@ final class FalconFamily {
                 "transformer.",
                 "transformer.h",
                 Embedding.of("transformer.word_embeddings", hidden),
-                Collections.nCopies(keys.integer("num_hidden_layers", "n_layer"), block),
+                Collections.nCopies(keys.count("num_hidden_layers", "n_layer"), block),
                 Head.of(
                         new Norm(NormKind.LAYER, "transformer.ln_f", hidden, eps),
                         "lm_head",

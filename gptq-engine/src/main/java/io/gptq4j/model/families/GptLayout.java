@@ -34,7 +34,7 @@ final class GptLayout {
         this.hidden = keys.integer("n_embd", "hidden_size");
         this.heads = keys.integer("n_head", "num_attention_heads", "num_heads");
         this.headDim = keys.divided("hidden size over attention heads", hidden, heads);
-        this.layers = keys.integer("n_layer", "num_hidden_layers", "num_layers");
+        this.layers = keys.count("n_layer", "num_hidden_layers", "num_layers");
         this.eps = keys.numberOr(1e-5, "layer_norm_epsilon");
     }
 

@@ -64,7 +64,7 @@ final class GptNeoxFamily {
                 "gpt_neox.",
                 "gpt_neox.layers",
                 Embedding.of("gpt_neox.embed_in", hidden),
-                Collections.nCopies(keys.integer("num_hidden_layers"), block),
+                Collections.nCopies(keys.count("num_hidden_layers"), block),
                 Head.of(
                         new Norm(NormKind.LAYER, "gpt_neox.final_layer_norm", hidden, eps),
                         "embed_out",

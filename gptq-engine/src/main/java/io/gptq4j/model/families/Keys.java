@@ -20,6 +20,9 @@ import java.util.Set;
  * were not can be refused. A number or text may have several spellings; the first that is present counts.
  */
 final class Keys {
+    /** No model has more blocks, or experts in one of them; more would fill the memory with their descriptions. */
+    private static final int MOST = 16_384;
+
     private final ModelConfig config;
     private final Set<String> asked = new HashSet<>();
     private final List<String> warnings = new ArrayList<>();
@@ -73,6 +76,15 @@ final class Keys {
     /** A required integer. */
     int integer(String... spellings) throws CheckpointException {
         return config.intValue(present(spellings));
+    }
+
+    /** A required number of blocks, or of experts. */
+    int count(String... spellings) throws CheckpointException {
+        int count = integer(spellings);
+        if (count < 1 || count > MOST) {
+            throw error(present(spellings) + " is " + count + ", expected 1 to " + MOST);
+        }
+        return count;
     }
 
     int integerOr(int defaultValue, String... spellings) throws CheckpointException {

@@ -55,7 +55,7 @@ final class LlamaLayout {
         keys.divided("num_attention_heads over num_key_value_heads", heads, kvHeads);
         int dim = keys.integerOrNone(defaultHeadDim, "head_dim");
         this.headDim = dim == 0 ? keys.divided("hidden_size over num_attention_heads", hidden, heads) : dim;
-        this.layers = keys.integer("num_hidden_layers");
+        this.layers = keys.count("num_hidden_layers");
     }
 
     /** q, k, v and o under {@code self_attn}, with rotary positions. */

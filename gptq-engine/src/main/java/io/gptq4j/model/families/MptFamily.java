@@ -84,7 +84,7 @@ final class MptFamily {
                 "transformer.",
                 "transformer.blocks",
                 learned ? embedding.withPositions(new LearnedPositions("transformer.wpe", positions, 0)) : embedding,
-                Collections.nCopies(keys.integer("n_layers", "num_hidden_layers"), block),
+                Collections.nCopies(keys.count("n_layers", "num_hidden_layers"), block),
                 Head.of(
                         new Norm(kind, "transformer.norm_f", hidden, eps),
                         "lm_head",

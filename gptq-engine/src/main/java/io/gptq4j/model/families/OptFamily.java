@@ -86,7 +86,7 @@ final class OptFamily {
                                 .filter(projection -> narrow),
                         Optional.of(new LearnedPositions("model.decoder.embed_positions", positions, 2)),
                         Optional.empty()),
-                Collections.nCopies(keys.integer("num_hidden_layers"), block),
+                Collections.nCopies(keys.count("num_hidden_layers"), block),
                 new Head(
                         Optional.of(new Norm(kind, "model.decoder.final_layer_norm", hidden, 1e-5))
                                 .filter(norm -> finalNorm),

@@ -58,7 +58,7 @@ final class Qwen2MoeFamily {
         Keys keys = llama.keys;
         Mlp.Routing routing = Mlp.Routing.softmax(
                 keys.integerOr(third ? 8 : 4, "num_experts_per_tok"), keys.flag(false, "norm_topk_prob"));
-        ExpertsLayout layout = new ExpertsLayout(llama, keys.integer("num_experts", "num_local_experts"), routing);
+        ExpertsLayout layout = new ExpertsLayout(llama, keys.count("num_experts", "num_local_experts"), routing);
         int intermediate = keys.integer("moe_intermediate_size");
         if (third) {
             return layout.experts(intermediate, Optional.empty(), Optional.empty());

@@ -25,7 +25,7 @@ final class Starcoder2Family {
         LlamaLayout llama = new LlamaLayout(keys, 2, 0);
         double eps = keys.numberOr(1e-5, "norm_epsilon");
         boolean bias = keys.flag(true, "use_bias");
-        keys.ignore("activation_function"); // hidden_act counts
+        keys.activation("gelu_pytorch_tanh", "activation_function"); // known, but hidden_act counts
         keys.only("layer_norm", "norm_type");
         keys.only("default", "mlp_type");
         return llama.architecture(
