@@ -5,7 +5,6 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
@@ -85,7 +84,7 @@ public record Architecture(
             this(name, in, out, bias, false);
         }
 
-        private Linear renamed(UnaryOperator<String> renaming) {
+        Linear renamed(UnaryOperator<String> renaming) {
             return new Linear(renaming.apply(name), in, out, bias, transposed);
         }
 
@@ -111,142 +110,8 @@ public record Architecture(
 
     /** A normalisation over {@code size} channels. */
     public record Norm(NormKind kind, String name, int size, double eps) {
-        private Norm renamed(UnaryOperator<String> renaming) {
+        Norm renamed(UnaryOperator<String> renaming) {
             return new Norm(kind, renaming.apply(name), size, eps);
-        }
-    }
-
-    /** Learned position embeddings [count + offset, hidden]; position p reads row p + offset. */
-    public record LearnedPositions(String name, int count, int offset) {}
-
-    /**
-     * Token embedding [vocab, size], times {@code scale}, then optionally a projection to the hidden size, positions and a
-     * norm. The scale is rounded to the type the model computes in, as the models' own code does.
-     */
-    public record Embedding(
-            String tokens,
-            int size,
-            double scale,
-            Optional<Linear> projection,
-            Optional<LearnedPositions> positions,
-            Optional<Norm> norm,
-            int extraRows) {
-        /** One with a row for each token and no other. */
-        public Embedding(
-                String tokens,
-                int size,
-                double scale,
-                Optional<Linear> projection,
-                Optional<LearnedPositions> positions,
-                Optional<Norm> norm) {
-            this(tokens, size, scale, projection, positions, norm, 0);
-        }
-
-        /** Nothing but the token embedding. */
-        public static Embedding of(String tokens, int size) {
-            return new Embedding(tokens, size, 1, Optional.empty(), Optional.empty(), Optional.empty());
-        }
-
-        /** The same with rows after those of the vocabulary. */
-        public Embedding withExtraRows(int other) {
-            return new Embedding(tokens, size, scale, projection, positions, norm, other);
-        }
-
-        private Embedding renamed(UnaryOperator<String> renaming) {
-            return new Embedding(
-                    renaming.apply(tokens),
-                    size,
-                    scale,
-                    projection.map(linear -> linear.renamed(renaming)),
-                    positions.map(p -> new LearnedPositions(renaming.apply(p.name()), p.count(), p.offset())),
-                    norm.map(n -> n.renamed(renaming)),
-                    extraRows);
-        }
-
-        /** The same, multiplied. */
-        public Embedding withScale(double other) {
-            return new Embedding(tokens, size, other, projection, positions, norm, extraRows);
-        }
-
-        /** The same with learned positions. */
-        public Embedding withPositions(LearnedPositions other) {
-            return new Embedding(tokens, size, scale, projection, Optional.of(other), norm, extraRows);
-        }
-
-        /** The same with a norm at the end. */
-        public Embedding withNorm(Norm other) {
-            return new Embedding(tokens, size, scale, projection, positions, Optional.of(other), extraRows);
-        }
-    }
-
-    /**
-     * Final norm, optional projection, and the output matrix [vocab, size], which may be the embedding's own.
-     *
-     * @param norm the norm after the last block
-     * @param projection from the hidden size to that of the matrix
-     * @param name the module's path
-     * @param tied whether the matrix is the token embedding's
-     * @param bias whether there is a bias
-     * @param scale what logits are multiplied by
-     * @param softcap c in c * tanh(logit / c); 0 for none
-     * @param normalized whether each row of the matrix is divided by its length first
-     */
-    public record Head(
-            Optional<Norm> norm,
-            Optional<Linear> projection,
-            String name,
-            boolean tied,
-            boolean bias,
-            double scale,
-            double softcap,
-            boolean normalized) {
-        /** One whose matrix is used as it is. */
-        public Head(
-                Optional<Norm> norm,
-                Optional<Linear> projection,
-                String name,
-                boolean tied,
-                boolean bias,
-                double scale,
-                double softcap) {
-            this(norm, projection, name, tied, bias, scale, softcap, false);
-        }
-
-        /** A norm and a matrix. */
-        public static Head of(Norm norm, String name, boolean tied) {
-            return new Head(Optional.of(norm), Optional.empty(), name, tied, false, 1, 0);
-        }
-
-        /** The same with a bias, or without. */
-        public Head withBias(boolean other) {
-            return new Head(norm, projection, name, tied, other, scale, softcap, normalized);
-        }
-
-        /** The same with logits multiplied. */
-        public Head withScale(double other) {
-            return new Head(norm, projection, name, tied, bias, other, softcap, normalized);
-        }
-
-        /** The same with bounded logits. */
-        public Head withSoftcap(double other) {
-            return new Head(norm, projection, name, tied, bias, scale, other, normalized);
-        }
-
-        private Head renamed(UnaryOperator<String> renaming, String other) {
-            return new Head(
-                    norm.map(n -> n.renamed(renaming)),
-                    projection.map(linear -> linear.renamed(renaming)),
-                    other,
-                    tied,
-                    bias,
-                    scale,
-                    softcap,
-                    normalized);
-        }
-
-        /** The same with each row of the matrix divided by its length. */
-        public Head withNormalizedRows() {
-            return new Head(norm, projection, name, tied, bias, scale, softcap, true);
         }
     }
 

@@ -144,7 +144,7 @@ public final class LanguageModel implements AutoCloseable {
 
         /** The input of the first block for B windows of T token ids, [B, T, C], owned by {@code target}. */
         public Tensor embed(Scope target, int[][] windows) throws IOException {
-            Architecture.Embedding embedding = architecture.embedding();
+            Embedding embedding = architecture.embedding();
             try (Scope step = kept.step()) {
                 Tensor tokens = kept.get(embedding.tokens() + ".weight"); // [V, embedding size]
                 Tensor x = step.call("decoder", "embed", ids(step, windows), tokens);
@@ -155,8 +155,7 @@ public final class LanguageModel implements AutoCloseable {
                     x = Parts.linear(step, x, embedding.projection().get(), kept::get);
                 }
                 if (embedding.positions().isPresent()) {
-                    Architecture.LearnedPositions learned =
-                            embedding.positions().get();
+                    Embedding.LearnedPositions learned = embedding.positions().get();
                     Tensor table = kept.get(learned.name() + ".weight");
                     x = step.call("decoder", "add_positions", x, table, learned.offset());
                 }
@@ -255,7 +254,7 @@ public final class LanguageModel implements AutoCloseable {
 
         /** The matrix [V, embedding size] and the bias, [V] or [0]. */
         private List<Tensor> matrix(Scope step) throws IOException {
-            Architecture.Head head = architecture.head();
+            Head head = architecture.head();
             String name = (head.tied() ? architecture.embedding().tokens() : head.name()) + ".weight";
             Tensor weight = head.normalized() ? kept.normalizedRows(name) : kept.get(name);
             return List.of(weight, head.bias() ? kept.get(head.name() + ".bias") : step.zeros(0));

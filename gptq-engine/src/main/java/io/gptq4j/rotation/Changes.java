@@ -5,6 +5,7 @@ import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Architecture.Norm;
 import io.gptq4j.model.Attention;
 import io.gptq4j.model.Block;
+import io.gptq4j.model.Head;
 import io.gptq4j.model.Mlp;
 import io.gptq4j.rotation.Change.Fold;
 import java.util.ArrayList;
@@ -37,7 +38,7 @@ final class Changes {
         for (int layer = 0; layer < architecture.layers(); layer++) {
             changes.block(architecture, layer);
         }
-        Architecture.Head head = architecture.head();
+        Head head = architecture.head();
         if (head.normalized()) {
             throw changes.refused(
                     "the rows of its head are divided by their lengths, which the final norm's weights change");

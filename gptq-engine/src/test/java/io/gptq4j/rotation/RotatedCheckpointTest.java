@@ -11,6 +11,7 @@ import io.gptq4j.format.Half;
 import io.gptq4j.gptq.TinyModels;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Block;
+import io.gptq4j.model.Embedding;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.TinyCheckpoint;
 import io.gptq4j.safetensors.DType;
@@ -244,7 +245,7 @@ class RotatedCheckpointTest {
         Architecture llama = TinyCheckpoint.of(llama(), 10).architecture();
         Architecture other = with(
                 llama,
-                llama.embedding().withPositions(new Architecture.LearnedPositions("model.embed_positions", 64, 0)),
+                llama.embedding().withPositions(new Embedding.LearnedPositions("model.embed_positions", 64, 0)),
                 llama.blocks());
         assertThatThrownBy(() -> Changes.of(other))
                 .isInstanceOf(IllegalArgumentException.class)
@@ -258,7 +259,7 @@ class RotatedCheckpointTest {
         }
     }
 
-    private static Architecture with(Architecture from, Architecture.Embedding embedding, List<Block> blocks) {
+    private static Architecture with(Architecture from, Embedding embedding, List<Block> blocks) {
         return new Architecture(
                 from.family(),
                 from.hiddenSize(),

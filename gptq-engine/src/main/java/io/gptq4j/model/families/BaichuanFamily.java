@@ -2,8 +2,8 @@ package io.gptq4j.model.families;
 
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.model.Architecture;
-import io.gptq4j.model.Architecture.Head;
 import io.gptq4j.model.Architecture.NormKind;
+import io.gptq4j.model.Head;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
 import io.gptq4j.model.Position;

@@ -2,7 +2,6 @@ package io.gptq4j.model.families;
 
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.model.Architecture;
-import io.gptq4j.model.Architecture.Head;
 import io.gptq4j.model.Architecture.Norm;
 import io.gptq4j.model.Architecture.NormKind;
 import io.gptq4j.model.Attention.HeadNorms;
@@ -11,6 +10,7 @@ import io.gptq4j.model.Attention.NormSpan;
 import io.gptq4j.model.Block;
 import io.gptq4j.model.Block.Norms;
 import io.gptq4j.model.Block.Residual;
+import io.gptq4j.model.Head;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
 import java.util.EnumSet;

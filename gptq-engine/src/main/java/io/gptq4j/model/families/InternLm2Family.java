@@ -2,13 +2,13 @@ package io.gptq4j.model.families;
 
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.model.Architecture;
-import io.gptq4j.model.Architecture.Embedding;
-import io.gptq4j.model.Architecture.Head;
 import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Architecture.NormKind;
 import io.gptq4j.model.Attention.Fused;
 import io.gptq4j.model.Attention.MultiHead;
 import io.gptq4j.model.Block.Norms;
+import io.gptq4j.model.Embedding;
+import io.gptq4j.model.Head;
 import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
