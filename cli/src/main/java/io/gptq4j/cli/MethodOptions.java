@@ -81,16 +81,16 @@ final class MethodOptions {
     @Option(
             names = "--grid-search",
             negatable = true,
-            defaultValue = "true",
             fallbackValue = "true",
-            description =
-                    "Search each symmetric static grid for the scale with the least error (default); not with --mse.")
-    private boolean gridSearch;
+            description = "Search each symmetric static grid for the scale with the least error (default with"
+                    + " --float-target); not with --mse.")
+    private @Nullable Boolean gridSearch;
 
     @Option(
             names = "--sweeps",
             paramLabel = "N",
-            description = "Rounds in which codes and scales are improved after the solve (default: 3).")
+            description = "Rounds in which codes and scales are improved after the solve (default: 3, or 0 with"
+                    + " --no-float-target, where they do not pay).")
     private @Nullable Integer sweeps;
 
     @Option(
@@ -113,6 +113,9 @@ final class MethodOptions {
     private Refinement refinement() {
         return reference
                 ? Refinement.NONE
-                : new Refinement(floatTarget, gridSearch, sweeps == null ? Refinement.DEFAULT.sweeps() : sweeps);
+                : new Refinement(
+                        floatTarget,
+                        gridSearch == null ? floatTarget : gridSearch,
+                        sweeps != null ? sweeps : floatTarget ? Refinement.DEFAULT.sweeps() : 0);
     }
 }
