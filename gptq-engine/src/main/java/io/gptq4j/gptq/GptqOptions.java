@@ -104,23 +104,6 @@ public record GptqOptions(
                 refinement);
     }
 
-    /** The same for a module that cannot follow the float model: without it the rest of the refinement does not pay. */
-    GptqOptions withoutFloatTarget() {
-        return refinement.floatTarget()
-                ? new GptqOptions(
-                        bits,
-                        groupSize,
-                        sym,
-                        actOrder,
-                        staticGroups,
-                        dampPercent,
-                        mse,
-                        blocksize,
-                        reference,
-                        Refinement.NONE)
-                : this;
-    }
-
     /** Whether the artifact's {@code g_idx} is scattered, which servers call {@code desc_act}. */
     public boolean descAct() {
         return actOrder && !staticGroups && groupSize != -1;

@@ -327,7 +327,7 @@ public final class GptqQuantizer {
             long start,
             Sink sink)
             throws IOException {
-        GptqSolver solver = new GptqSolver(inputs.compares() ? options : options.withoutFloatTarget());
+        GptqSolver solver = new GptqSolver(options);
         List<GptqSolver.Solution> solutions = lanes.each((lane, index) -> {
             List<GptqSolver.Module> share = share(modules, index, lanes.size()).stream()
                     .map(module -> new GptqSolver.Module(

@@ -23,7 +23,6 @@ final class Lane implements AutoCloseable {
     private final List<Parked> states = new ArrayList<>(); // of each batch
     private final boolean exact;
     private final List<Parked> exactStates = new ArrayList<>(); // the same in the float model; none unless exact
-    private final List<Parked> exactNext = new ArrayList<>(); // the same at the next block, once they have got there
     private @Nullable Scope scope;
     private @Nullable DecoderBlock block;
     private @Nullable Stage at; // where the states are
@@ -135,7 +134,7 @@ final class Lane implements AutoCloseable {
                             state,
                             groups,
                             allTokens,
-                            (i, x, exact) -> seen.get(i).hessian().add(x));
+                            (i, x) -> seen.get(i).hessian().add(x));
             return;
         }
         if (stage != exactAt) {
@@ -143,13 +142,14 @@ final class Lane implements AutoCloseable {
         }
         Parked parked = exactStates.get(batch);
         DecoderBlock.State exactly = new DecoderBlock.State(parked.residual.take(step), take(step, parked.carried));
-        block().inputs(step, state, exactly, groups, allTokens, (i, x, exact) -> {
+        block().inputs(step, state, groups, allTokens, (i, x) -> {
             seen.get(i).hessian().add(x);
             Drift drift = seen.get(i).drift();
-            if (drift != null && exact != null) {
+            if (drift != null) {
                 ModuleGroup group = groups.get(i);
-                drift.add(
-                        x, exact, group.modules().stream().map(block()::weight).toList());
+                List<Tensor> weights =
+                        group.modules().stream().map(block()::weight).toList();
+                block().inputs(step, exactly, List.of(group), allTokens, (j, y) -> drift.add(x, y, weights));
                 if (block().addsToResidual(group)) {
                     drift.addResidual(
                             x,
@@ -164,18 +164,16 @@ final class Lane implements AutoCloseable {
 
     /**
      * Runs the windows of the float model from a stage to the next one that reads what is kept between stages, or to the next
-     * block; before a weight of the stage is replaced. Before experts, of which only some are solved at a time, they also stay
-     * where they are until {@link #finish}.
+     * block; before a weight of the stage is replaced. Does nothing if they are beyond it.
      */
     void advanceExact(Stage stage) throws IOException {
-        if (exactAt != stage || !exactNext.isEmpty()) {
+        if (exactAt != stage) {
             return;
         }
         Block parts = block().parts();
-        boolean experts = parts.mlp() instanceof Mlp.Experts;
         List<Stage> stages = new ArrayList<>(parts.stages());
         stages.remove(Stage.ATTENTION_MID);
-        if (experts) {
+        if (parts.mlp() instanceof Mlp.Experts) {
             stages.remove(Stage.MLP_OUT);
         }
         int next = stages.indexOf(stage) + 1;
@@ -184,20 +182,14 @@ final class Lane implements AutoCloseable {
                 Parked parked = exactStates.get(b);
                 DecoderBlock.State state =
                         new DecoderBlock.State(parked.residual.take(step), take(step, parked.carried));
-                if (next < stages.size()) {
-                    exactStates.set(b, park(block().advance(step, stages.get(next), state)));
-                    continue;
-                }
-                if (experts) {
-                    Tensor residual = state.residual();
-                    exactStates.set(
-                            b,
-                            new Parked(store.put(step.call("decoder", "reshaped", residual, residual.shape())), null));
-                }
-                exactNext.add(new Parked(store.put(block().finish(step, state)), null));
+                exactStates.set(
+                        b,
+                        next == stages.size()
+                                ? new Parked(store.put(block().finish(step, state)), null)
+                                : park(block().advance(step, stages.get(next), state)));
             }
         }
-        exactAt = next < stages.size() ? stages.get(next) : experts ? stage : null;
+        exactAt = next == stages.size() ? null : stages.get(next);
     }
 
     /**
@@ -215,7 +207,7 @@ final class Lane implements AutoCloseable {
                                 state,
                                 experts,
                                 true,
-                                (i, x, exact) -> hessians.get(i).add(x));
+                                (i, x) -> hessians.get(i).add(x));
                 states.set(b, park(state));
             }
         }
@@ -231,17 +223,6 @@ final class Lane implements AutoCloseable {
                 states.set(b, new Parked(store.put(block().finish(step, state)), null));
             }
         }
-        if (exactAt != null) { // they had stayed before experts
-            for (Parked parked : exactStates) {
-                try (Scope step = scope().child()) {
-                    parked.residual.take(step);
-                }
-            }
-        }
-        exactStates.clear();
-        exactStates.addAll(exactNext);
-        exactNext.clear();
-        exactAt = null;
         scope().close();
         scope = null;
         block = null;

@@ -115,10 +115,12 @@ public record Block(Attention attention, Mlp mlp, Norms norms, Residual residual
 
     /**
      * Whether a group reads what is kept of the windows between two stages. Others read what modules before them give when they
-     * are run again: latent vectors, and what comes after the function within experts.
+     * are run again: latent vectors, and all within experts.
      */
     public boolean readsState(ModuleGroup group) {
-        return group.stage() != Stage.ATTENTION_MID && !(group.stage() == Stage.MLP_OUT && mlp instanceof Mlp.Experts);
+        return group.expert().isEmpty()
+                && group.stage() != Stage.ATTENTION_MID
+                && !(group.stage() == Stage.MLP_OUT && mlp instanceof Mlp.Experts);
     }
 
     /** The modules that stay in float: routers and gates of shared experts. */

@@ -113,87 +113,52 @@ public final class DecoderBlock {
          *
          * @param index of the group, among those asked for
          * @param x [..., in]; an expert's may have no rows
-         * @param other what it would read of the same tokens in the other state; null if there is no such state
          */
-        void accept(int index, Tensor x, @Nullable Tensor other);
-    }
-
-    /** The inputs that some groups of one stage read, of one state. */
-    public void inputs(Scope scope, State state, List<ModuleGroup> groups, boolean allTokens, Inputs target) {
-        inputs(scope, state, null, groups, allTokens, target);
+        void accept(int index, Tensor x);
     }
 
     /**
      * The inputs that some groups of one stage read.
      *
      * @param scope owns the inputs that belong to no state
-     * @param other another state of the same windows at this stage, or null; experts see its tokens as they are routed in {@code
-     *     state}. Only for groups that {@linkplain Block#readsState read} what is kept between stages
      * @param allTokens whether experts see all tokens, whatever the router says
      */
-    public void inputs(
-            Scope scope,
-            State state,
-            @Nullable State other,
-            List<ModuleGroup> groups,
-            boolean allTokens,
-            Inputs target) {
+    public void inputs(Scope scope, State state, List<ModuleGroup> groups, boolean allTokens, Inputs target) {
         Tensor x = null;
-        Tensor y = null;
         ExpertsPart.Routed routed = null;
         for (int i = 0; i < groups.size(); i++) {
             ModuleGroup group = groups.get(i);
             Stage stage = group.stage();
             if (stage == Stage.ATTENTION_OUT || (stage == Stage.MLP_OUT && experts == null)) {
-                target.accept(i, Objects.requireNonNull(state.carried), other == null ? null : other.carried);
+                target.accept(i, Objects.requireNonNull(state.carried));
                 continue;
             }
             boolean mlp = stage == Stage.MLP_IN || stage == Stage.MLP_OUT;
             if (x == null) {
-                Optional<Norm> norm =
-                        mlp ? block.norms().mlpIn() : block.norms().attentionIn();
-                x = input(scope, state, norm);
-                y = other == null ? null : input(scope, other, norm);
+                x = input(
+                        scope,
+                        state,
+                        mlp ? block.norms().mlpIn() : block.norms().attentionIn());
                 routed = mlp && experts != null ? experts.route(scope, x) : null;
             }
-            if (stage == Stage.ATTENTION_MID) {
-                target.accept(i, attention.latentInput(scope, x, group.modules().get(0)), null);
-            } else if (routed == null
-                    || (stage == Stage.MLP_IN && group.expert().isEmpty())) {
-                target.accept(i, x, y);
-            } else {
-                accept(scope, routed, y, group, allTokens, i, target);
+            if (routed == null) {
+                Tensor in = stage == Stage.ATTENTION_MID
+                        ? attention.latentInput(scope, x, group.modules().get(0))
+                        : x;
+                target.accept(i, in);
+                continue;
             }
-        }
-    }
-
-    /** The input of an expert, or of what comes after the function of a shared one. */
-    private void accept(
-            Scope scope,
-            ExpertsPart.Routed routed,
-            @Nullable Tensor other,
-            ModuleGroup group,
-            boolean allTokens,
-            int index,
-            Inputs target) {
-        ExpertsPart parts = Objects.requireNonNull(experts);
-        try (Scope own = scope.child()) {
-            if (group.expert().isEmpty()) {
-                target.accept(index, parts.sharedActivation(own, routed), null);
-                return;
-            }
-            int expert = group.expert().getAsInt();
-            Tensor which = parts.which(own, routed, expert, allTokens);
-            Tensor seen = own.call("decoder", "lines", routed.tokens(), which);
-            if (group.stage() == Stage.MLP_OUT) {
-                target.accept(index, parts.activation(own, seen, expert), null);
-            } else {
-                target.accept(
-                        index,
-                        seen,
-                        other == null
-                                ? null
-                                : own.call("decoder", "lines", own.call("decoder", "tokens", other), which));
+            ExpertsPart parts = Objects.requireNonNull(experts);
+            try (Scope own = scope.child()) {
+                Tensor in;
+                if (group.expert().isEmpty()) {
+                    in = stage == Stage.MLP_IN ? x : parts.sharedActivation(own, routed);
+                } else {
+                    int expert = group.expert().getAsInt();
+                    in = parts.seen(own, routed, expert, allTokens);
+                    in = stage == Stage.MLP_IN ? in : parts.activation(own, in, expert);
+                }
+                target.accept(i, in);
             }
         }
     }

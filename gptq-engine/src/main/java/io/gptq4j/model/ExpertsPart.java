@@ -50,12 +50,14 @@ final class ExpertsPart {
         return new Routed(tokens, chosen.get(0), chosen.get(1));
     }
 
-    /** Which tokens an expert sees, [n]; all of them, if asked for. */
-    Tensor which(Scope scope, Routed routed, int expert, boolean all) {
-        return all
-                ? scope.call("decoder", "all_lines", routed.tokens)
-                : scope.callAll("decoder", "routed_to", routed.weights, routed.chosen, expert)
-                        .get(0);
+    /** The tokens that an expert sees, [n, C]; all of them, if asked for. */
+    Tensor seen(Scope scope, Routed routed, int expert, boolean all) {
+        if (all) {
+            return routed.tokens;
+        }
+        Tensor which = scope.callAll("decoder", "routed_to", routed.weights, routed.chosen, expert)
+                .get(0);
+        return scope.call("decoder", "lines", routed.tokens, which);
     }
 
     /** What the expert's output module reads of these tokens, [n, ffn]. */

@@ -303,10 +303,6 @@ class Decoder(Module):
   def tokens(self: __torch__.Decoder, x: Tensor) -> Tensor:
     return torch.flatten(x, 0, -2)
 
-  # The numbers of all lines of x.
-  def all_lines(self: __torch__.Decoder, x: Tensor) -> Tensor:
-    return torch.arange(0, torch.size(x, 0), 1, dtype=4, device=x.device)
-
   def lines(self: __torch__.Decoder, x: Tensor, which: Tensor) -> Tensor:
     return torch.index_select(x, 0, which)
 

@@ -146,8 +146,7 @@ class GptqQuantizerTest {
                     }
                     Hessian hessian =
                             new Hessian(scope, modules.modules().get(0).in());
-                    at.forEach(state ->
-                            block.inputs(scope, state, List.of(modules), false, (i, x, other) -> hessian.add(x)));
+                    at.forEach(state -> block.inputs(scope, state, List.of(modules), false, (i, x) -> hessian.add(x)));
                     if (modules.expert().isEmpty()) {
                         assertThat(hessian.tokens()).isEqualTo(90 * 24);
                     } else {
@@ -198,13 +197,8 @@ class GptqQuantizerTest {
         float[] w = weight.toFloats();
         double[] sum = new double[in * out];
         for (int b = 0; b < at.size(); b++) {
-            List<float[]> inputs = new ArrayList<>(); // norms are never quantized
-            block.inputs(scope, at.get(b), exactly.get(b), List.of(group), false, (i, y, other) -> {
-                inputs.add(y.toFloats());
-                inputs.add(Objects.requireNonNull(other).toFloats());
-            });
-            float[] x = inputs.get(0);
-            float[] exact = inputs.get(1);
+            float[] x = input(scope, block, at.get(b), group);
+            float[] exact = input(scope, block, exactly.get(b), group); // norms are never quantized
             boolean writes = block.addsToResidual(group);
             float[] residual = at.get(b).residual().toFloats();
             float[] exactResidual = exactly.get(b).residual().toFloats();
@@ -225,6 +219,12 @@ class GptqQuantizerTest {
             rounded[i] = (float) sum[i];
         }
         return scope.floats(rounded, in, out);
+    }
+
+    private static float[] input(Scope scope, DecoderBlock block, DecoderBlock.State state, ModuleGroup group) {
+        List<float[]> inputs = new ArrayList<>();
+        block.inputs(scope, state, List.of(group), false, (i, x) -> inputs.add(x.toFloats()));
+        return inputs.get(0);
     }
 
     private static void assertSame(QuantizedLinear actual, QuantizedLinear expected) {
