@@ -152,6 +152,12 @@ public record Architecture(
                 family, hiddenSize, vocabSize, maxPositions, basePrefix, path, other, blocks, head, numbers);
     }
 
+    /** The same with another head. */
+    public Architecture withHead(Head other) {
+        return new Architecture(
+                family, hiddenSize, vocabSize, maxPositions, basePrefix, path, embedding, blocks, other, numbers);
+    }
+
     /** How many blocks there are. */
     public int layers() {
         return blocks.size();

@@ -58,6 +58,11 @@ public record Head(
         return new Head(norm, projection, name, tied, bias, scale, other, normalized);
     }
 
+    /** The same with the token embedding's matrix, or with its own. */
+    public Head withTied(boolean other) {
+        return new Head(norm, projection, name, other, bias, scale, softcap, normalized);
+    }
+
     Head renamed(UnaryOperator<String> renaming, String other) {
         return new Head(
                 norm.map(n -> n.renamed(renaming)),

@@ -286,7 +286,7 @@ class Decoder(Module):
       which = (torch.topk(best, open, -1))[1]
       closed = torch.ones([N, groups], dtype=11, device=x.device)
       closed = torch.scatter(closed, 1, which, False)
-      choice = torch.reshape(torch.masked_fill(grouped, torch.unsqueeze(closed, 2), 0.), [N, -1])
+      choice = torch.reshape(torch.masked_fill(grouped, torch.unsqueeze(closed, 2), -3.4028234663852886e+38), [N, -1])
     chosen = (torch.topk(choice, k, -1))[1]
     weights = torch.gather(scores, 1, chosen)
     if normalized:

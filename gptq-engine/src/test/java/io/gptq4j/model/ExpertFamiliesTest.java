@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -21,6 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Mixtures of experts against the plain restatement of their definitions. */
 class ExpertFamiliesTest {
@@ -64,6 +66,7 @@ class ExpertFamiliesTest {
         }
         if (type.equals("mixtral")) {
             config.put("num_local_experts", 4);
+            config.put("rope_theta", 10000.0);
         } else if (type.startsWith("qwen")) {
             config.put("num_experts", 6);
             config.put("moe_intermediate_size", 24);
@@ -88,6 +91,9 @@ class ExpertFamiliesTest {
                 Arguments.of("qwen2_moe, every second block", config("qwen2_moe", "decoder_sparse_step", 2)),
                 Arguments.of("qwen3_moe", config("qwen3_moe", "norm_topk_prob", true, "head_dim", 16)),
                 Arguments.of("qwen3_moe, biases", config("qwen3_moe", "attention_bias", true)),
+                Arguments.of(
+                        "qwen3_moe, sliding window",
+                        config("qwen3_moe", "use_sliding_window", true, "sliding_window", 5, "max_window_layers", 1)),
                 Arguments.of("deepseek_v2", config("deepseek_v2")),
                 Arguments.of("deepseek_v2, latent queries", config("deepseek_v2", "q_lora_rank", 12)),
                 Arguments.of(
@@ -116,6 +122,41 @@ class ExpertFamiliesTest {
                 deepseek ? new PlainDeepseek(config, tiny.tensors()) : new PlainExperts(config, tiny.tensors());
         double[][] expected = plain.logits(IDS);
         Logits.assertClose(Logits.of(torch, tiny.write(directory), IDS, FloatType.FLOAT32), expected, 1e-4);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"deepseek_v3", "glm4_moe"})
+    void choosesFromOpenGroupsEvenWhatIsWorseThanNothing(String type) throws Exception {
+        Map<String, Object> config = config(type, "n_group", 2, "topk_group", 1, "num_experts_per_tok", 3);
+        TinyCheckpoint tiny = TinyCheckpoint.of(config, 1);
+        float[] correction =
+                Objects.requireNonNull(tiny.tensors().get("model.layers.1.mlp.gate.e_score_correction_bias"));
+        for (int e = 0; e < correction.length; e++) {
+            correction[e] -= 2; // all scores for the choice are negative
+        }
+        double[][] expected = new PlainDeepseek(config, tiny.tensors()).logits(IDS);
+        Logits.assertClose(Logits.of(torch, tiny.write(directory), IDS, FloatType.FLOAT32), expected, 1e-4);
+    }
+
+    @ParameterizedTest(name = "{0} without {1}, which is then {2}")
+    @CsvSource({
+        "mixtral, num_key_value_heads, 8",
+        "mixtral, rope_theta, 1000000",
+        "qwen2_moe, num_key_value_heads, 16",
+        "qwen3_moe, num_key_value_heads, 4",
+        "glm4_moe, num_key_value_heads, 8",
+        "deepseek_v2, n_shared_experts, 2",
+        "deepseek_v3, n_shared_experts, 1",
+    })
+    void assumesWhatTransformersDoesWhereKeysAreMissing(String type, String key, int value) throws Exception {
+        Map<String, Object> config = config(type, "hidden_size", 128, "num_attention_heads", 32, key, value);
+        Architecture said = ModelFamilies.architecture(ModelConfig.of(config, "config.json"));
+        config.remove(key);
+        assertThat(ModelFamilies.architecture(ModelConfig.of(config, "config.json")))
+                .isEqualTo(said);
+        config.put(key, 2 * value);
+        assertThat(ModelFamilies.architecture(ModelConfig.of(config, "config.json")))
+                .isNotEqualTo(said);
     }
 
     @ParameterizedTest(name = "{0}: {1}")

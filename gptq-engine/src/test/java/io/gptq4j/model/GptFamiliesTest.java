@@ -101,7 +101,8 @@ class GptFamiliesTest {
                 Arguments.of(GptConfigs.chatglm("position_encoding_2d", true), "position_encoding_2d"),
                 Arguments.of(GptConfigs.chatglm("original_rope", false), "original_rope"),
                 Arguments.of(GptConfigs.chatglm("quantization_bit", 4), "quantization_bit"),
-                Arguments.of(GptConfigs.chatglm("hidden_act", "softsign"), "hidden_act"));
+                Arguments.of(GptConfigs.chatglm("hidden_act", "softsign"), "hidden_act"),
+                Arguments.of(bloom("pretraining_tp", 2), "slow_but_exact"));
     }
 
     @ParameterizedTest(name = "{1} in {0}")
@@ -110,6 +111,29 @@ class GptFamiliesTest {
         assertThatThrownBy(() -> ModelFamilies.architecture(ModelConfig.of(config, "config.json")))
                 .isInstanceOf(CheckpointException.class)
                 .hasMessageContaining(named);
+    }
+
+    @Test
+    void readsBloomThatIsSlowButExactInOneStretch() throws Exception {
+        assertThat(architecture(bloom("pretraining_tp", 1)).family()).isEqualTo("bloom");
+    }
+
+    private static Map<String, Object> bloom(String key, Object value) {
+        return Map.of(
+                "model_type",
+                "bloom",
+                "hidden_size",
+                32,
+                "n_layer",
+                2,
+                "n_head",
+                4,
+                "vocab_size",
+                64,
+                "slow_but_exact",
+                true,
+                key,
+                value);
     }
 
     @Test

@@ -6,10 +6,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.model.families.ModelFamilies;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** config.json files of multimodal models as they are published, most keys of the text model left out. */
 class MultimodalConfigsTest {
@@ -73,6 +78,61 @@ class MultimodalConfigsTest {
         assertThat(gemma.tensors())
                 .containsEntry("language_model.model.layers.33.self_attn.q_proj.weight", List.of(2048L, 2560L))
                 .containsEntry("language_model.model.layers.0.self_attn.k_proj.weight", List.of(1024L, 2560L));
+    }
+
+    @Test
+    void takesWhatLlavaNextLeavesOutFromMixtralAndGranite() throws Exception {
+        Attention.MultiHead mixtral = (Attention.MultiHead) read(with("llava_next", Map.of("model_type", "mixtral")))
+                .block(0)
+                .attention();
+        assertThat(mixtral.kvHeads()).isEqualTo(8);
+        assertThat(((Position.Rotary) mixtral.position()).theta()).isEqualTo(1e6);
+        Architecture granite =
+                read(with("llava_next", Map.of("model_type", "granite", "hidden_size", 2048, "num_hidden_layers", 40)));
+        assertThat(granite.tensors())
+                .containsEntry("language_model.model.layers.39.mlp.down_proj.weight", List.of(2048L, 11008L));
+    }
+
+    @Test
+    void looksOnlyBackInTextThatFollowsAPromptOfPaligemma() throws Exception {
+        Map<String, Object> text = Map.of("model_type", "gemma", "use_bidirectional_attention", true);
+        assertThat(read(with("paligemma", text))).isEqualTo(read(with("paligemma", Map.of("model_type", "gemma"))));
+        assertThatThrownBy(() -> read(with("llava", text))).hasMessageContaining("use_bidirectional_attention");
+    }
+
+    @ParameterizedTest(name = "{0}, text {1}, whole {2}, head stored {3}: tied {4}")
+    @CsvSource({
+        "gemma, , false, false, true", // as transformers 4 saves it
+        "gemma, true, false, true, false", // as 5 does
+        "mistral, false, true, false, true",
+        "mistral, , , true, false",
+        "mistral, false, false, false, false", // a shard is missing
+        "gemma, , , true, true",
+        "qwen2, , true, false, true",
+    })
+    void believesInATiedHeadWhatTheCheckpointHas(
+            String type, @Nullable Boolean text, @Nullable Boolean whole, boolean stored, boolean tied)
+            throws Exception {
+        Map<String, Object> values =
+                new LinkedHashMap<>(with("llava", new LinkedHashMap<>(Map.of("model_type", type))));
+        if (whole != null) {
+            values.put("tie_word_embeddings", whole);
+        }
+        if (text != null) {
+            values.put("text_config", Map.of("model_type", type, "tie_word_embeddings", text));
+        }
+        Set<String> tensors = new HashSet<>(Set.of("language_model.model.layers.0.input_layernorm.weight"));
+        if (stored) {
+            tensors.add("language_model.lm_head.weight");
+        }
+        ModelFamily llava = ModelFamilies.ALL.stream()
+                .filter(family -> family.name().equals("llava"))
+                .findFirst()
+                .orElseThrow();
+        Architecture architecture = llava.reader()
+                .read(ModelConfig.of(values, "config.json"), tensors)
+                .architecture();
+        assertThat(architecture.head().tied()).isEqualTo(tied);
     }
 
     @Test

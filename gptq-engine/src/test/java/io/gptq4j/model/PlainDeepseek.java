@@ -136,7 +136,7 @@ final class PlainDeepseek extends PlainParts {
                 order.sort(Comparator.comparingDouble(g -> -groupScore[g]));
                 for (int g : order.subList(integer("topk_group", 1), groups)) {
                     for (int e = g * size; e < (g + 1) * size; e++) {
-                        choice[e] = 0;
+                        choice[e] = Double.NEGATIVE_INFINITY;
                     }
                 }
             }

@@ -40,6 +40,11 @@ final class BloomFamily {
         int heads = keys.integer("n_head", "num_attention_heads");
         int headDim = keys.divided("hidden_size over n_head", hidden, heads);
         double eps = keys.numberOr(1e-5, "layer_norm_epsilon");
+        if (keys.flag(false, "slow_but_exact") && keys.integerOr(1, "pretraining_tp") > 1) {
+            throw keys.error(
+                    "slow_but_exact = true with pretraining_tp above 1 is not supported: transformers then leaves"
+                            + " out biases that servers add; set slow_but_exact to false to have them added");
+        }
         boolean fromNorm = keys.flag(false, "apply_residual_connection_post_layernorm");
         Block block = new Block(
                 MultiHead.of(

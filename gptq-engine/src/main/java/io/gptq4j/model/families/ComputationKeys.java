@@ -71,7 +71,7 @@ final class ComputationKeys {
             String.join(
                     "|",
                     "_.*",
-                    "(bos|eos|pad|unk|sep|cls|mask|decoder_start|begin_suppress|image|video|audio|vision|boi|eoi|forced_.*)_?.*token.*",
+                    "(bos|eos|eod|pad|unk|sep|cls|mask|decoder_start|begin_suppress|image|video|audio|vision|boi|eoi|num_image|forced_.*)_?.*token.*",
                     ".*dropout.*|.*_pdrop|layerdrop|.*init.*|.*_loss.*|z_loss.*|aux_.*|seq_aux|router_jitter_noise|.*_std",
                     "model_type|architectures|transformers_version|auto_map|torch_dtype|dtype|quantization_config|tokenizer_class",
                     "use_cache|cache_implementation|output_.*|return_dict.*|problem_type|id2label|label2id|finetuning_task|prefix",

@@ -59,6 +59,7 @@ final class DeepseekFamily {
         int hidden = llama.hidden;
         int plain = keys.integerOr(128, "qk_nope_head_dim");
         int rotated = keys.integerOr(64, "qk_rope_head_dim");
+        keys.ignore("qk_head_dim"); // the sum of the two
         int value = keys.integerOr(128, "v_head_dim");
         int rank = keys.integerOr(512, "kv_lora_rank");
         boolean bias = keys.flag(false, "attention_bias");
@@ -113,7 +114,7 @@ final class DeepseekFamily {
         int groups = keys.integerOr(third ? 8 : 1, "n_group");
         int open = keys.integerOr(third ? 4 : 1, "topk_group");
         int inner = keys.integer("moe_intermediate_size");
-        int shared = keys.integerOr(0, "n_shared_experts");
+        int shared = keys.integerOrNone(third ? 1 : 2, "n_shared_experts");
         Routing routing = new Routing(
                 third ? Scoring.SIGMOID : Scoring.SOFTMAX,
                 keys.integer("num_experts_per_tok"),

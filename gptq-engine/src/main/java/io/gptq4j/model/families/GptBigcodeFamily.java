@@ -31,6 +31,7 @@ final class GptBigcodeFamily {
     private static Architecture read(Keys keys) throws CheckpointException {
         GptLayout gpt = new GptLayout(keys);
         boolean multiQuery = keys.flag(true, "multi_query");
+        keys.ignore("num_key_value_heads"); // says the same as multi_query
         int kvHeads = multiQuery ? 1 : gpt.heads;
         MultiHead attention = gpt.fused(
                 kvHeads,

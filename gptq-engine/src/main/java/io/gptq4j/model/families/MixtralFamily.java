@@ -25,7 +25,7 @@ final class MixtralFamily {
     private MixtralFamily() {}
 
     private static Architecture read(Keys keys) throws CheckpointException {
-        LlamaLayout llama = new LlamaLayout(keys);
+        LlamaLayout llama = new LlamaLayout(keys, 8, 0);
         int experts = keys.integerOr(8, "num_local_experts");
         Mlp.Routing routing = Mlp.Routing.softmax(keys.integerOr(2, "num_experts_per_tok"), true);
         Activation activation = keys.activation("silu", "hidden_act");
@@ -44,7 +44,8 @@ final class MixtralFamily {
                 "mixtral",
                 llama.embedding(),
                 llama.blocks(
-                        llama.attention(false, false).withWindow(keys.integerOr(0, "sliding_window")),
+                        llama.attention(false, false, keys.rotary(keys.rope(), llama.headDim, 1, 1000000, false))
+                                .withWindow(keys.integerOr(0, "sliding_window")),
                         new Mlp.Experts(router, routing, all, Optional.empty(), Optional.empty()),
                         llama.norms(NormKind.RMS, keys.numberOr(1e-5, "rms_norm_eps"))),
                 llama.head(NormKind.RMS, keys.numberOr(1e-5, "rms_norm_eps"), false));

@@ -44,6 +44,7 @@ final class MptFamily {
         int hidden = keys.integer("d_model", "hidden_size");
         int heads = keys.integer("n_heads", "num_attention_heads");
         int headDim = keys.divided("d_model over n_heads", hidden, heads);
+        keys.ignore("embedding_fraction", "verbose"); // of training
         int inner = (int) (hidden * keys.numberOr(4, "expansion_ratio"));
         int positions = keys.integerOr(2048, "max_seq_len");
         boolean bias = !keys.flag(true, "no_bias");

@@ -3,6 +3,7 @@ package io.gptq4j.model.families;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.model.Architecture;
+import io.gptq4j.model.Head;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
 import java.util.ArrayList;
@@ -81,8 +82,7 @@ record MultimodalFamily(String name, String textType, boolean flat, List<String>
             "qwen3_vl_text", "qwen3",
             "mllama_text_model", "llama");
 
-    /** Keys of {@code text_config} for which it counts what the whole says where itself says nothing. */
-    private static final List<String> SHARED = List.of("tie_word_embeddings");
+    private static final String TIED = "tie_word_embeddings";
 
     /** Rows of mllama's embedding after those of the vocabulary, for the image token. */
     private static final int IMAGE_ROWS = 8;
@@ -112,12 +112,17 @@ record MultimodalFamily(String name, String textType, boolean flat, List<String>
         }
         ModelConfig text = nested.orElse(config);
         Map<String, Object> values = new LinkedHashMap<>(text.values());
-        List<String> inherited = new ArrayList<>(ComputationKeys.all());
-        inherited.addAll(SHARED);
-        for (String key : inherited) {
+        for (String key : ComputationKeys.all()) {
             if (!values.containsKey(key) && config.has(key)) {
                 values.put(key, config.values().get(key));
             }
+        }
+        if (config.booleanValue(TIED, false)) {
+            values.putIfAbsent(TIED, true);
+        }
+        if (name.equals("paligemma")) {
+            values.remove(
+                    "use_bidirectional_attention"); // images and the prompt are seen whole, text that follows is not
         }
         values.remove("vision_config"); // beside the text model's keys where these are not nested
         String said = nested.isPresent() ? text.stringValue("model_type", textType) : textType;
@@ -145,6 +150,7 @@ record MultimodalFamily(String name, String textType, boolean flat, List<String>
         String layout = layout(tensors);
         List<Integer> numbers = skipped.isEmpty() ? without(skipped, alone.layers()) : kept;
         Architecture whole = alone.within(name, layout, base(layout), head(layout, tensors), numbers);
+        whole = whole.withHead(whole.head().withTied(tied(whole.head(), config, tensors)));
         return new ModelFamily.Reading(
                 crossing ? whole.withEmbedding(whole.embedding().withExtraRows(IMAGE_ROWS)) : whole,
                 reading.warnings());
@@ -192,11 +198,28 @@ record MultimodalFamily(String name, String textType, boolean flat, List<String>
         return layout.startsWith("model.") ? "model." : "";
     }
 
+    /**
+     * Whether the head is the embedding. Releases of transformers disagree on whose {@code tie_word_embeddings} counts where the
+     * text model and the whole do not say the same; all leave a tied head out when they save, and none an own one.
+     */
+    private static boolean tied(Head head, ModelConfig config, Set<String> tensors) throws CheckpointException {
+        if (tensors.isEmpty()) {
+            return head.tied();
+        }
+        return has(tensors, head.name())
+                ? head.tied() && config.booleanValue(TIED, true)
+                : head.tied() || config.booleanValue(TIED, false);
+    }
+
+    private static boolean has(Set<String> tensors, String module) {
+        return tensors.stream().anyMatch(tensor -> tensor.startsWith(module + "."));
+    }
+
     private static String head(String layout, Set<String> tensors) {
         boolean old = layout.startsWith("language_model.");
         String usual = old ? OLD_HEAD : HEAD;
         String other = old ? HEAD : OLD_HEAD;
-        boolean renamed = !tensors.contains(usual + ".weight") && tensors.contains(other + ".weight");
+        boolean renamed = !has(tensors, usual) && has(tensors, other);
         return renamed ? other : usual;
     }
 }

@@ -33,14 +33,17 @@ final class Qwen2MoeFamily {
     private Qwen2MoeFamily() {}
 
     private static Architecture read(Keys keys, boolean third) throws CheckpointException {
-        LlamaLayout llama = new LlamaLayout(keys);
-        keys.only(false, "use_sliding_window"); // without which these have no effect:
-        keys.ignore("sliding_window");
-        keys.ignore("max_window_layers");
+        LlamaLayout llama = new LlamaLayout(keys, third ? 4 : 16, 0);
+        if (!third) {
+            keys.only(false, "use_sliding_window"); // releases of transformers disagree on which layers it is for
+        }
+        keys.ignore("sliding_window", "max_window_layers"); // without it, or at all
         boolean bias = third ? keys.flag(false, "attention_bias") : keys.flag(true, "qkv_bias");
         MultiHead attention = llama.attention(bias, third && bias);
         if (third) {
-            attention = attention.withNorms(llama.headNorms(NormKind.RMS, llama.eps()));
+            attention = attention
+                    .withNorms(llama.headNorms(NormKind.RMS, llama.eps()))
+                    .withWindow(keys.flag(false, "use_sliding_window") ? llama.window(4096) : 0);
         }
         Block.Norms norms = llama.norms(NormKind.RMS, llama.eps());
         Block dense = new Block(attention, llama.mlp(false), norms, Residual.SEQUENTIAL);
