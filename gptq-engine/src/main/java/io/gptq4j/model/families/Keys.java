@@ -82,7 +82,7 @@ final class Keys {
     int count(String... spellings) throws CheckpointException {
         int count = integer(spellings);
         if (count < 1 || count > MOST) {
-            throw error(present(spellings) + " is " + count + ", expected 1 to " + MOST);
+            throw error(present(spellings) + " is " + count + ", expected at least 1 and at most " + MOST);
         }
         return count;
     }
