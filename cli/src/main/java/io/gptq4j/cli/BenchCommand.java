@@ -180,7 +180,7 @@ final class BenchCommand implements Callable<Integer> {
             BenchRuns.delete(one);
         }
         if (sections.contains("end-to-end") || sections.contains("scaling")) {
-            GptqOptions gptq = GptqOptions.defaults().withBits(4, groupSize);
+            GptqOptions gptq = GptqOptions.plain().withBits(4, groupSize);
             BenchRuns bench = new BenchRuns(torch, type, gptq, repeats, directory, console.progress());
             if (sections.contains("end-to-end")) {
                 runs.add(

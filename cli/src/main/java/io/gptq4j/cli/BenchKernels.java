@@ -130,7 +130,7 @@ final class BenchKernels {
     }
 
     private void factor(int in, double peak) throws IOException {
-        GptqSolver solver = new GptqSolver(GptqOptions.defaults());
+        GptqSolver solver = new GptqSolver(GptqOptions.plain());
         try (Scope scope = torch.scope()) {
             Hessian hessian = hessianOf(scope, in);
             double seconds = Timing.median(repeats, () -> {
@@ -144,7 +144,7 @@ final class BenchKernels {
 
     private void solve(int out, int in, double peak) throws IOException {
         int group = in % 128 == 0 ? 128 : 32;
-        GptqSolver solver = new GptqSolver(GptqOptions.defaults().withBits(4, group));
+        GptqSolver solver = new GptqSolver(GptqOptions.plain().withBits(4, group));
         try (Scope scope = torch.scope()) {
             GptqSolver.Factored factored = solver.factor(scope, hessianOf(scope, in));
             Tensor weight = gaussian(scope, out, in);

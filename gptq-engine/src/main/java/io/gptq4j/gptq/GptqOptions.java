@@ -78,6 +78,11 @@ public record GptqOptions(
         return new GptqOptions(4, 128, true, true, true, 0.01, 0, 128, false, Refinement.DEFAULT);
     }
 
+    /** The same without what goes beyond the paper. */
+    public static GptqOptions plain() {
+        return new GptqOptions(4, 128, true, true, true, 0.01, 0, 128, false);
+    }
+
     /** The same with another width and group size. */
     public GptqOptions withBits(int bits, int groupSize) {
         return new GptqOptions(
