@@ -37,6 +37,7 @@ public final class TinyModels {
         if (family.equals("mixtral") || family.equals("qwen2_moe")) {
             config.put(family.equals("mixtral") ? "num_local_experts" : "num_experts", 4);
             config.put("num_experts_per_tok", 2);
+            config.put("num_key_value_heads", 4);
         }
         if (family.equals("deepseek_v2")) {
             config.putAll(Map.of("q_lora_rank", 64, "kv_lora_rank", 32, "v_head_dim", 24));
