@@ -112,7 +112,7 @@ record Inspection(
 
     private static boolean isSupported(Checkpoint checkpoint, List<String> problems) {
         try {
-            problems.addAll(ModelFamilies.warnings(checkpoint));
+            problems.addAll(ModelFamilies.reading(checkpoint).warnings());
             return true;
         } catch (CheckpointException e) {
             problems.add(String.valueOf(e.getMessage()));

@@ -19,6 +19,7 @@ import io.gptq4j.gptq.Sensitivity;
 import io.gptq4j.gptq.TargetWidths;
 import io.gptq4j.hub.transfer.CommitResult;
 import io.gptq4j.model.Architecture;
+import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.families.ModelFamilies;
 import java.io.Closeable;
 import java.io.IOException;
@@ -74,8 +75,9 @@ record QuantizeRun(
                     + method(source.checkpoint().config()) + "; quantize the float checkpoint it came from");
         }
         Checkpoint checkpoint = rotation.applied(console, source.checkpoint(), calibration.seed());
-        Architecture architecture = ModelFamilies.architecture(checkpoint);
-        ModelFamilies.warnings(checkpoint).forEach(console::warn);
+        ModelFamily.Reading reading = ModelFamilies.reading(checkpoint);
+        reading.warnings().forEach(console::warn);
+        Architecture architecture = reading.architecture();
         QuantizationPlan plan = QuantizationPlan.of(architecture, gptq, rules.rules());
         Double bitsPerWeight = rules.target();
         TargetWidths target = bitsPerWeight == null ? null : new TargetWidths(plan, bitsPerWeight);

@@ -3,6 +3,7 @@ package io.gptq4j.cli;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.LanguageModel;
+import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.families.ModelFamilies;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Torch;
@@ -20,12 +21,12 @@ import java.util.List;
 record Session(Checkpoint checkpoint, Torch torch, LanguageModel model) implements AutoCloseable {
     /** Opens the model a command was given. */
     static Session open(Console console, ModelOptions options, Checkpoint checkpoint) throws IOException {
-        Architecture architecture = ModelFamilies.architecture(checkpoint);
-        ModelFamilies.warnings(checkpoint).forEach(console::warn);
+        ModelFamily.Reading reading = ModelFamilies.reading(checkpoint);
+        reading.warnings().forEach(console::warn);
         Torch torch = Torch.open(options.device());
         try {
             FloatType type = options.dtypeOn(torch, checkpoint.config());
-            return new Session(checkpoint, torch, LanguageModel.open(torch, checkpoint, architecture, type));
+            return new Session(checkpoint, torch, LanguageModel.open(torch, checkpoint, reading.architecture(), type));
         } catch (IOException | RuntimeException e) {
             torch.close();
             throw e;

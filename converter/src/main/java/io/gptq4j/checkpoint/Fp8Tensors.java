@@ -1,6 +1,7 @@
 package io.gptq4j.checkpoint;
 
 import io.gptq4j.safetensors.DType;
+import io.gptq4j.safetensors.Half;
 import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
 import java.io.IOException;
@@ -175,11 +176,7 @@ final class Fp8Tensors implements TensorSource {
             source.read(name, offset, target);
             return;
         }
-        long length = tensor(name).byteLength();
-        if (offset < 0 || offset > length - target.remaining()) {
-            throw new IllegalArgumentException("Bytes " + offset + " to " + (offset + target.remaining()) + " leave "
-                    + name + " of " + length + " bytes");
-        }
+        tensor(name).requireRange(offset, target.remaining());
         float[] scales = scales(name, weight);
         long next = offset / Float.BYTES;
         long end = (offset + target.remaining() + Float.BYTES - 1) / Float.BYTES;
@@ -234,7 +231,7 @@ final class Fp8Tensors implements TensorSource {
                 case F32 -> bytes.getFloat();
                 case F64 -> (float) bytes.getDouble();
                 case BF16 -> Float.intBitsToFloat(bytes.getShort() << 16);
-                case F16 -> half(bytes.getShort());
+                case F16 -> Half.toFloat(bytes.getShort());
                 case F8_E8M0 -> (float) Math.scalb(1.0, (bytes.get() & 0xff) - 127);
                 default -> throw error(info, "is " + info.dtype() + "; scales must be floats");
             };
@@ -244,10 +241,6 @@ final class Fp8Tensors implements TensorSource {
         }
         last = new Scales(name, values);
         return values;
-    }
-
-    private static float half(short bits) {
-        return (bits & 0x7c00) == 0x7c00 ? Float.NaN : smallFloat(bits & 0x7fff, 10, 15, bits < 0);
     }
 
     /** A finite float of few bits, whose sign bit is taken off. */

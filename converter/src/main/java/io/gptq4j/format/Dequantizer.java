@@ -1,5 +1,6 @@
 package io.gptq4j.format;
 
+import io.gptq4j.safetensors.Half;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 

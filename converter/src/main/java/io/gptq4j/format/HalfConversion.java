@@ -1,6 +1,7 @@
 package io.gptq4j.format;
 
 import io.gptq4j.safetensors.DType;
+import io.gptq4j.safetensors.Half;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 

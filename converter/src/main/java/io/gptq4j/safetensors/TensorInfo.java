@@ -35,6 +35,18 @@ public record TensorInfo(String name, DType dtype, List<Long> shape) {
         return new TensorInfo(name, dtype, Arrays.stream(shape).boxed().toList());
     }
 
+    /**
+     * Checks that a range of bytes lies within the tensor.
+     *
+     * @throws IllegalArgumentException if it does not
+     */
+    public void requireRange(long offset, int length) {
+        if (offset < 0 || offset > byteLength() - length) {
+            throw new IllegalArgumentException("Bytes " + offset + " to " + (offset + length) + " leave " + name
+                    + " of " + byteLength() + " bytes");
+        }
+    }
+
     /** Number of elements: the product of the dimensions, 1 for a scalar. */
     public long elements() {
         return product(shape);

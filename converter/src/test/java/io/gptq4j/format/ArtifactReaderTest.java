@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.safetensors.DType;
+import io.gptq4j.safetensors.Half;
 import io.gptq4j.safetensors.TensorInfo;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.gptq4j.safetensors.DType;
+import io.gptq4j.safetensors.Half;
 import io.gptq4j.safetensors.SafetensorsReader;
 import java.io.IOException;
 import java.nio.file.Files;

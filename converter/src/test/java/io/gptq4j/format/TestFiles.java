@@ -1,6 +1,7 @@
 package io.gptq4j.format;
 
 import io.gptq4j.safetensors.DType;
+import io.gptq4j.safetensors.Half;
 import io.gptq4j.safetensors.SafetensorsWriter;
 import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;

@@ -14,12 +14,9 @@ import io.gptq4j.model.Position;
 import io.gptq4j.model.Stage;
 import io.gptq4j.tensor.FloatType;
 import java.util.ArrayList;
-import java.util.Collection;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.IntStream;
 
 /**
  * Counts the work of a quantization: pure arithmetic from the architecture, the options and the calibration's size,
@@ -98,30 +95,21 @@ public final class CostModel {
      */
     private static final double PACK_BYTES = 34;
 
-    /** JVM and libtorch without a model, resident; measured by {@code eval} of a model of a few MB. */
-    private static final long BASE_MEMORY = 450L << 20;
-
-    /** What one forward call of a part holds besides its input, in tensors of its widest width. */
-    private static final int BATCH_TENSORS = 6;
-
-    private static final int TOKENS_PER_BATCH = 2048;
+    static final int TOKENS_PER_BATCH = 2048;
 
     private final QuantizationPlan plan;
     private final Architecture architecture;
     private final Run run;
-    private final long blockParameters;
-    private final long allParameters;
+    private final Map<SolvedGroup, Integer> solvedGroups;
+    private final RunMemory memory;
 
     /** A model of one run. */
     public CostModel(QuantizationPlan plan, Run run) {
         this.plan = plan;
         this.architecture = plan.architecture();
         this.run = run;
-        this.blockParameters = IntStream.range(0, architecture.layers())
-                .mapToLong(layer -> elements(architecture.blockTensors(layer)))
-                .max()
-                .orElseThrow();
-        this.allParameters = elements(architecture.tensors());
+        this.solvedGroups = SolvedGroup.of(plan);
+        this.memory = new RunMemory(plan, run, solvedGroups);
     }
 
     /** Floating-point operations of causal attention: N tokens in windows of T, heads * headDim = {@code width}. */
@@ -141,67 +129,18 @@ public final class CostModel {
         addForward(all, Step.LINEAR, Step.ATTENTION, Step.ELEMENTWISE, run.tokens(), run.windows(), run.seqlen(), 1);
         addExpertsAgain(all);
         all.add(elements(Step.ELEMENTWISE, loadingBytes() * layers, loadedConversions() * layers, 0));
-        solvedGroups().forEach((group, times) -> addGroup(all, group, times));
+        solvedGroups.forEach((group, times) -> addGroup(all, group, times));
         if (plan.options().refinement().floatTarget()) {
             addFloatTarget(all);
         }
         if (run.choosesWidths()) {
             addSensitivity(all);
         }
-        all.add(Work.disk(Step.WRITE, artifactBytes()));
+        all.add(Work.disk(Step.WRITE, memory.artifactBytes()));
         if (run.evalWindows() > 0) {
             addEvaluation(all);
         }
         return all;
-    }
-
-    /**
-     * Modules that are solved together.
-     *
-     * @param seen the share of all tokens that they see
-     * @param compared whether the float model is followed
-     * @param writes whether they write to the residual stream
-     */
-    private record Solved(List<Linear> modules, double seen, boolean compared, boolean writes) {
-        int in() {
-            return modules.get(0).in();
-        }
-
-        long rows() {
-            return modules.stream().mapToLong(Linear::out).sum();
-        }
-    }
-
-    /** The module groups that are solved, with the number of blocks in which they are the same. */
-    private Map<Solved, Integer> solvedGroups() {
-        Map<Solved, Integer> groups = new LinkedHashMap<>();
-        for (int layer = 0; layer < architecture.layers(); layer++) {
-            for (ModuleGroup group : plan.groups(layer)) {
-                Solved solved = new Solved(
-                        group.modules(),
-                        seen(architecture.block(layer), group),
-                        architecture.block(layer).readsState(group),
-                        group.stage() == Stage.ATTENTION_OUT || group.stage() == Stage.MLP_OUT);
-                groups.merge(solved, 1, Integer::sum);
-            }
-        }
-        return groups;
-    }
-
-    /** What gets a width each: experts together, other groups alone. */
-    private int units() {
-        int units = 0;
-        for (int layer = 0; layer < architecture.layers(); layer++) {
-            List<ModuleGroup> groups = plan.groups(layer);
-            units += (int)
-                    groups.stream().filter(group -> group.expert().isEmpty()).count();
-            units += (int) groups.stream()
-                    .filter(group -> group.expert().isPresent())
-                    .map(ModuleGroup::stage)
-                    .distinct()
-                    .count();
-        }
-        return units;
     }
 
     /** All blocks, {@code passes} times, for N tokens in windows of {@code window}. */
@@ -218,19 +157,12 @@ public final class CostModel {
             double times = count * passes;
             for (ModuleGroup group : block.moduleGroups()) {
                 for (Linear module : group.modules()) {
-                    all.add(linear(linear, module, tokens * seen(block, group), times));
+                    all.add(linear(linear, module, tokens * SolvedGroup.seen(block, group), times));
                 }
             }
             all.add(attention(attention, block, tokens, window, times));
             all.add(elementwise(elementwise, block, tokens, windows, window, times));
         });
-    }
-
-    /** The share of all tokens that a group sees, if experts are chosen evenly. */
-    private static double seen(Block block, ModuleGroup group) {
-        return group.expert().isPresent() && block.mlp() instanceof Mlp.Experts moe
-                ? (double) moe.routing().chosen() / moe.experts().size()
-                : 1;
     }
 
     /** What experts compute once for the Hessian of their last module, they compute again for the block's output. */
@@ -240,7 +172,7 @@ public final class CostModel {
                 for (ModuleGroup group : block.moduleGroups()) {
                     if (group.stage() == Stage.MLP_IN) {
                         for (Linear module : group.modules()) {
-                            all.add(linear(Step.LINEAR, module, run.tokens() * seen(block, group), count));
+                            all.add(linear(Step.LINEAR, module, run.tokens() * SolvedGroup.seen(block, group), count));
                         }
                     }
                 }
@@ -248,7 +180,7 @@ public final class CostModel {
         });
     }
 
-    private void addGroup(List<Work> all, Solved group, int layers) {
+    private void addGroup(List<Work> all, SolvedGroup group, int layers) {
         double in = group.in();
         double rows = group.rows();
         double tokens = run.tokens() * group.seen();
@@ -293,7 +225,7 @@ public final class CostModel {
     /** The windows through all float blocks; the drift of each group, and the weights that follow from it. */
     private void addFloatTarget(List<Work> all) {
         addForward(all, Step.DRIFT, Step.DRIFT, Step.DRIFT, run.tokens(), run.windows(), run.seqlen(), 1);
-        solvedGroups().forEach((group, times) -> {
+        solvedGroups.forEach((group, times) -> {
             if (!group.compared()) {
                 return;
             }
@@ -318,7 +250,7 @@ public final class CostModel {
         int layers = architecture.layers();
         long solved = (long) windows.solved() * run.seqlen();
         long probed = (long) windows.probed() * run.seqlen();
-        int streams = units();
+        int streams = SolvedGroup.units(plan);
         double passes = (double) streams * (layers + 1) / 2 / layers + 1;
         all.add(elements(
                 Step.SENSITIVITY, loadingBytes() * layers + run.checkpointBytes(), loadedConversions() * layers, 0));
@@ -330,7 +262,7 @@ public final class CostModel {
         all.add(Work.products(Step.SENSITIVITY, Work.Unit.FORWARD, hidden, 2 * logits * hidden, 1));
         all.add(elements(Step.SENSITIVITY, logits * (bytes(run.type()) + 5 * Float.BYTES), logits * converted(), 0));
         int widths = TargetWidths.WIDTHS.size();
-        solvedGroups().forEach((group, times) -> {
+        solvedGroups.forEach((group, times) -> {
             List<Work> once = new ArrayList<>();
             addGroup(once, group, times);
             for (Work work : once) {
@@ -385,7 +317,7 @@ public final class CostModel {
         double rotation = attention.position() instanceof Position.Rotary ? 10 * (query + key) : 0;
         double repeated = kvHeads < attention.heads() ? 4 * query : 0;
         double activation = 0;
-        for (Mlp.Dense part : parts(block)) {
+        for (Mlp.Dense part : block.mlp().networks()) {
             double share = 1;
             if (block.mlp() instanceof Mlp.Experts moe && !moe.shared().equals(Optional.of(part))) {
                 share = (double) moe.routing().chosen() / moe.experts().size();
@@ -402,22 +334,12 @@ public final class CostModel {
         return elements(step, perToken * tokens * times, conversions * tokens * times, batches * calls * times);
     }
 
-    /** The feed-forward networks of a block. */
-    private static List<Mlp.Dense> parts(Block block) {
-        if (block.mlp() instanceof Mlp.Experts moe) {
-            List<Mlp.Dense> parts = new ArrayList<>(moe.experts());
-            moe.shared().ifPresent(parts::add);
-            return parts;
-        }
-        return List.of((Mlp.Dense) block.mlp());
-    }
-
     private static Work elements(Step step, double bytes, double conversions, double calls) {
         return Work.elements(step, bytes, conversions, calls, ELEMENTWISE_EFFICIENCY);
     }
 
     private double loadedConversions() {
-        return Math.abs(storedBytes() - bytes(run.type())) < 0.5 ? 0 : blockParameters;
+        return Math.abs(memory.storedBytes() - bytes(run.type())) < 0.5 ? 0 : memory.blockParameters();
     }
 
     /** 1 if what goes into float32 has to be converted, else 0. */
@@ -427,7 +349,7 @@ public final class CostModel {
 
     /** A block's weights converted to the forward's type and looked through for what is not finite. */
     private double loadingBytes() {
-        return blockParameters * (storedBytes() + 2.0 * bytes(run.type()) + 3);
+        return memory.blockParameters() * (memory.storedBytes() + 2.0 * bytes(run.type()) + 3);
     }
 
     /** Seconds, memory and disk of the run on a machine. */
@@ -456,85 +378,10 @@ public final class CostModel {
 
     /** Memory and disk, for which no machine has to be measured. */
     public Estimate.Memory memory() {
-        int type = bytes(run.type());
-        Refinement refinement = plan.options().refinement();
-        int streams = refinement.floatTarget() ? 2 : 1;
-        long states = Math.multiplyExact(run.tokens() * streams + run.evalTokens() * 2, widestState() * type);
-        if (run.choosesWidths()) {
-            states = Math.max(states, probeStates() * type);
-        }
-        long scratch = Math.max(0, states - run.statesInMemory());
-        long block = blockParameters * type;
-        long raw = (long) (blockParameters * storedBytes());
-        long group = 0;
-        long codes = 0;
-        for (Solved members : solvedGroups().keySet()) {
-            long in = members.in();
-            long ofRows = 3 + (refinement.floatTarget() ? 1 : 0) + (refinement.sweeps() > 0 ? 3 : 0);
-            group = Math.max(group, (4 * in * in + ofRows * members.rows() * in) * Float.BYTES);
-            codes = Math.max(codes, 2 * members.rows() * in);
-        }
-        long tokens = Math.max(TOKENS_PER_BATCH, Math.max(run.seqlen(), run.evalWindow()));
-        long batch = BATCH_TENSORS * tokens * widest() * type;
-        long outside = outsideParameters() * type;
-        // Embedding and head are there before and after the blocks, not beside a solve.
-        long computing = states - scratch + Math.max(block + group, outside) + batch;
-        long host = BASE_MEMORY + raw + codes + (run.gpu() ? raw : computing);
-        return new Estimate.Memory(host, run.gpu() ? computing : 0, states, scratch, artifactBytes());
+        return memory.estimate();
     }
 
-    /** Elements of the states of all probes in the end, and of the Hessians' windows. */
-    private long probeStates() {
-        Sensitivity.Windows windows = Sensitivity.Windows.of(run.windows(), run.seqlen());
-        long streams = units();
-        return Math.multiplyExact(
-                (long) run.seqlen(),
-                windows.solved() * widestState() + windows.probed() * streams * architecture.hiddenSize());
-    }
-
-    /** The larger of embedding and head. */
-    private long outsideParameters() {
-        return (long) architecture.vocabSize() * architecture.embedding().size();
-    }
-
-    private long artifactBytes() {
-        QuantizationPlan.Size size = plan.size();
-        return size.bytes() + 2 * (allParameters - size.weights()); // the rest in float16
-    }
-
-    /** What stays of a token between two stages: the residual stream and the input of o_proj or down_proj. */
-    private long widestState() {
-        return architecture.hiddenSize() + carried();
-    }
-
-    private long widest() {
-        return Math.max(architecture.hiddenSize(), carried());
-    }
-
-    /** The widest of what attentions and activations give, per token. */
-    private long carried() {
-        return architecture.kinds().keySet().stream()
-                .mapToLong(block -> Math.max(
-                        attentionWidth(block.attention()),
-                        parts(block).stream()
-                                .mapToInt(part -> part.output().in())
-                                .max()
-                                .orElseThrow()))
-                .max()
-                .orElseThrow();
-    }
-
-    private static int attentionWidth(Attention attention) {
+    static int attentionWidth(Attention attention) {
         return attention.heads() * attention.headDim();
-    }
-
-    private double storedBytes() {
-        return (double) run.checkpointBytes() / allParameters;
-    }
-
-    private static long elements(Map<String, ? extends Collection<Long>> shapes) {
-        return shapes.values().stream()
-                .mapToLong(shape -> shape.stream().reduce(1L, Math::multiplyExact))
-                .sum();
     }
 }

@@ -156,7 +156,7 @@ public final class GptqQuantizer {
                     observer.loaded(lanes.first().block());
                 }
                 for (Stage stage : plan.architecture().block(layer).stages()) {
-                    for (List<ModuleGroup> groups : together(plan.groups(layer, stage))) {
+                    for (List<ModuleGroup> groups : inMemory(plan.groups(layer, stage))) {
                         for (ModuleReport report : quantize(lanes, layer, stage, groups, writer)) {
                             reports.add(report);
                             listener.moduleQuantized(report);
@@ -175,7 +175,7 @@ public final class GptqQuantizer {
     }
 
     /** Groups of one stage in parts whose Hessians are in memory together; one part, if there are no groups. */
-    private List<List<ModuleGroup>> together(List<ModuleGroup> groups) {
+    private List<List<ModuleGroup>> inMemory(List<ModuleGroup> groups) {
         long limit = models.get(0).isOnGpu() ? GPU_HESSIANS : CPU_HESSIANS;
         List<List<ModuleGroup>> parts = new ArrayList<>();
         List<ModuleGroup> part = new ArrayList<>();

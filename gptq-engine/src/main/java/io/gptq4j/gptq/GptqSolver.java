@@ -1,14 +1,13 @@
 package io.gptq4j.gptq;
 
-import io.gptq4j.format.Half;
 import io.gptq4j.format.QuantizedLinear;
 import io.gptq4j.model.QuantizedWeights;
+import io.gptq4j.safetensors.Half;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -47,12 +46,6 @@ import org.jspecify.annotations.Nullable;
  * scopes it is given.
  */
 public final class GptqSolver {
-    /**
-     * With fewer tokens than this multiple of the inputs, their own diagonal is a prior. On held-out inputs of a random layer
-     * that took the error to 0.75, 0.73, 0.67 and 0.82 of what it was at an eighth, a quarter, half and all of the inputs.
-     */
-    private static final int FEW = 2;
-
     /** Columns solved one by one; measured: more cost memory traffic on a CPU, fewer cost launches on a GPU. */
     private static final int CPU_STEP = 16;
 
@@ -121,10 +114,6 @@ public final class GptqSolver {
                     u.copyTo(scope), diagonal.copyTo(scope), factor, order, dead, dampPercent, scale, fallbacks);
         }
 
-        private Factored of(Hessian hessian) {
-            return new Factored(u, diagonal, factor, order, dead, dampPercent, hessian.scale(), fallbacks);
-        }
-
         /** Whether nothing is known of how the columns are connected. */
         private boolean isUnconnected() {
             return fallbacks.stream()
@@ -148,107 +137,16 @@ public final class GptqSolver {
      * @param scope owns the factor
      */
     public Factored factor(Scope scope, Hessian hessian) {
-        List<Fallback> fallbacks = hessian.fallbacks();
-        long tokens = hessian.tokens();
-        int in = hessian.size();
-        double prior = 0;
-        if (tokens < (long) FEW * in && hessian.prior() == 0) {
-            prior = options.reference() || tokens == 0 ? 0 : hessian.diagonalPrior() / tokens;
-            Fallback.Cause cause = tokens == 0 ? Fallback.Cause.NO_TOKENS : Fallback.Cause.FEW_TOKENS;
-            fallbacks.add(
-                    prior > 0
-                            ? new Fallback(cause, Fallback.Remedy.DIAGONAL_PRIOR, prior)
-                            : new Fallback(cause, Fallback.Remedy.DAMPING, options.dampPercent()));
-        }
-        return factor(scope, hessian.sum(), 2 / Math.max(1, tokens + hessian.prior()), prior, fallbacks)
-                .of(hessian);
+        return new Factoring(options).factor(scope, hessian);
     }
 
     /** The same for the matrix {@code factor * h}; {@code h} is symmetric and stays as it is. */
     Factored factor(Scope scope, Tensor h, double factor) {
-        return factor(scope, h, factor, 0, List.of());
+        return new Factoring(options).factor(scope, h, factor);
     }
 
-    private Factored factor(Scope scope, Tensor h, double factor, double prior, List<Fallback> before) {
-        try (Scope work = scope.child()) {
-            double[] diagonal = work.call("gptq", "diagonal", h).toDoubles();
-            for (int i = 0; i < diagonal.length; i++) {
-                if (!Double.isFinite(diagonal[i])) {
-                    throw new ArithmeticException("The Hessian is not finite (input channel " + i + ")");
-                }
-                diagonal[i] *= factor * (1 + prior);
-            }
-            int[] dead = IntStream.range(0, diagonal.length)
-                    .filter(i -> diagonal[i] == 0)
-                    .toArray();
-            double live = Arrays.stream(diagonal).sum() / Math.max(1, diagonal.length - dead.length);
-            for (int i : dead) { // the rest of their rows and columns is zero, so only the damping notices
-                diagonal[i] = options.reference() || live == 0 ? 1 : live;
-            }
-            int[] order = IntStream.range(0, diagonal.length).toArray();
-            if (options.actOrder()) {
-                order = Arrays.stream(order)
-                        .boxed()
-                        .sorted(Comparator.comparingDouble(i -> -diagonal[i])) // stable: ties keep their order
-                        .mapToInt(Integer::intValue)
-                        .toArray();
-            }
-            List<Fallback> fallbacks = new ArrayList<>(before);
-            List<Rung> rungs = Rung.ladder(options.dampPercent());
-            Tensor damped = diagonal(work, rungs.get(0), diagonal, order);
-            Tensor matrix = work.call("gptq", "arranged", h, longs(work, order), factor, damped);
-            if (dead.length < order.length) {
-                if (dead.length > 0 && !options.reference()) {
-                    fallbacks.add(rounded(Fallback.Cause.DEAD_COLUMNS, dead.length));
-                }
-                for (Rung rung : rungs) {
-                    if (rung != rungs.get(0)) {
-                        damped = diagonal(work, rung, diagonal, order);
-                        work.call("gptq", "restored", matrix, damped);
-                    }
-                    if (work.call("gptq", options.reference() ? "factor_in_three_steps" : "factor", matrix)
-                                    .toLongs()[0]
-                            == 0) {
-                        if (rung != rungs.get(0)) {
-                            fallbacks.add(rung.fallback());
-                        }
-                        return new Factored(
-                                matrix.moveTo(scope),
-                                damped.moveTo(scope),
-                                factor,
-                                order,
-                                dead,
-                                rung.damp(),
-                                1,
-                                fallbacks);
-                    }
-                }
-                fallbacks.add(rounded(Fallback.Cause.NOT_POSITIVE_DEFINITE, order.length));
-            } else {
-                boolean any = fallbacks.stream().noneMatch(f -> f.cause() == Fallback.Cause.NO_TOKENS);
-                fallbacks.removeIf(f -> f.remedy() != Fallback.Remedy.SCALING);
-                fallbacks.add(rounded(any ? Fallback.Cause.ONLY_ZEROS : Fallback.Cause.NO_TOKENS, order.length));
-            }
-            damped = diagonal(work, rungs.get(0), diagonal, order);
-            work.call("gptq", "unconnected", matrix, damped);
-            return new Factored(
-                    matrix.moveTo(scope),
-                    damped.moveTo(scope),
-                    factor,
-                    order,
-                    dead,
-                    options.dampPercent(),
-                    1,
-                    fallbacks);
-        }
-    }
-
-    private static Fallback rounded(Fallback.Cause cause, int columns) {
+    static Fallback rounded(Fallback.Cause cause, int columns) {
         return new Fallback(cause, Fallback.Remedy.ROUND_TO_NEAREST, columns);
-    }
-
-    private static Tensor diagonal(Scope scope, Rung rung, double[] diagonal, int[] order) {
-        return scope.floats(rung.diagonal(diagonal, order), order.length);
     }
 
     /**
@@ -385,7 +283,7 @@ public final class GptqSolver {
                     grids.get(0),
                     grids.get(1),
                     longs(work, groups),
-                    members(work, refresh ? identity(in) : place, group),
+                    members(work, refresh ? IntStream.range(0, in).toArray() : place, group),
                     group,
                     options.maxq(),
                     options.refinement().sweeps());
@@ -425,10 +323,6 @@ public final class GptqSolver {
             Arrays.sort(members, start, Math.min(start + group, members.length));
         }
         return longs(scope, members);
-    }
-
-    private static int[] identity(int n) {
-        return IntStream.range(0, n).toArray();
     }
 
     /** How many columns are rounded one by one: a block, or, halved, the largest part of it that is still cheap. */
@@ -499,7 +393,7 @@ public final class GptqSolver {
         return inverse;
     }
 
-    private static Tensor longs(Scope scope, int[] values) {
+    static Tensor longs(Scope scope, int[] values) {
         return scope.longs(Arrays.stream(values).asLongStream().toArray(), values.length);
     }
 }

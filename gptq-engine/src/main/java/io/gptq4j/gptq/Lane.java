@@ -102,9 +102,7 @@ final class Lane implements AutoCloseable {
     void observe(Stage stage, List<ModuleGroup> groups, List<Inputs> seen, boolean allTokens) throws IOException {
         for (int b = 0; b < states.size(); b++) {
             try (Scope step = scope().child()) {
-                Parked parked = states.get(b);
-                DecoderBlock.State state =
-                        new DecoderBlock.State(parked.residual.take(step), take(step, parked.carried));
+                DecoderBlock.State state = resume(step, states.get(b));
                 if (stage != at) {
                     state = stage == Stage.ATTENTION_IN
                             ? block().begin(step, state.residual())
@@ -140,8 +138,7 @@ final class Lane implements AutoCloseable {
         if (stage != exactAt) {
             throw new IllegalStateException("The float model's windows are at " + exactAt + ", not at " + stage);
         }
-        Parked parked = exactStates.get(batch);
-        DecoderBlock.State exactly = new DecoderBlock.State(parked.residual.take(step), take(step, parked.carried));
+        DecoderBlock.State exactly = resume(step, exactStates.get(batch));
         block().inputs(step, state, groups, allTokens, (i, x) -> {
             seen.get(i).hessian().add(x);
             Drift drift = seen.get(i).drift();
@@ -179,9 +176,7 @@ final class Lane implements AutoCloseable {
         int next = stages.indexOf(stage) + 1;
         for (int b = 0; b < exactStates.size(); b++) {
             try (Scope step = scope().child()) {
-                Parked parked = exactStates.get(b);
-                DecoderBlock.State state =
-                        new DecoderBlock.State(parked.residual.take(step), take(step, parked.carried));
+                DecoderBlock.State state = resume(step, exactStates.get(b));
                 exactStates.set(
                         b,
                         next == stages.size()
@@ -199,9 +194,7 @@ final class Lane implements AutoCloseable {
     void sample(List<ModuleGroup> experts, List<Hessian> hessians) throws IOException {
         for (int b = 0; b < states.size() && hessians.stream().anyMatch(Siblings::isStarved); b++) {
             try (Scope step = scope().child()) {
-                Parked parked = states.get(b);
-                DecoderBlock.State state =
-                        new DecoderBlock.State(parked.residual.take(step), take(step, parked.carried));
+                DecoderBlock.State state = resume(step, states.get(b));
                 block().inputs(
                                 step,
                                 state,
@@ -217,9 +210,7 @@ final class Lane implements AutoCloseable {
     void finish() throws IOException {
         for (int b = 0; b < states.size(); b++) {
             try (Scope step = scope().child()) {
-                Parked parked = states.get(b);
-                DecoderBlock.State state =
-                        new DecoderBlock.State(parked.residual.take(step), take(step, parked.carried));
+                DecoderBlock.State state = resume(step, states.get(b));
                 states.set(b, new Parked(store.put(block().finish(step, state)), null));
             }
         }
@@ -234,8 +225,9 @@ final class Lane implements AutoCloseable {
         return new Parked(store.put(state.residual()), carried == null ? null : store.put(carried));
     }
 
-    private static @Nullable Tensor take(Scope step, TensorStore.@Nullable Kept kept) throws IOException {
-        return kept == null ? null : kept.take(step);
+    private static DecoderBlock.State resume(Scope step, Parked parked) throws IOException {
+        TensorStore.Kept carried = parked.carried;
+        return new DecoderBlock.State(parked.residual.take(step), carried == null ? null : carried.take(step));
     }
 
     @Override

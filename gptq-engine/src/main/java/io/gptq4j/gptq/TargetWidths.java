@@ -102,7 +102,7 @@ public final class TargetWidths {
     }
 
     /** The groups of a stage whose modules get one width: all experts, which servers compute as one, and others alone. */
-    static List<List<ModuleGroup>> together(List<ModuleGroup> groups) {
+    public static List<List<ModuleGroup>> together(List<ModuleGroup> groups) {
         List<List<ModuleGroup>> all = new ArrayList<>();
         List<ModuleGroup> experts = new ArrayList<>();
         for (ModuleGroup group : groups) {

@@ -191,6 +191,11 @@ public record Architecture(
         return path + "." + numbers.get(layer) + "." + name;
     }
 
+    /** What a tensor may be called in a checkpoint: its own name, and that without {@link #basePrefix}. */
+    public List<String> storedNames(String tensor) {
+        return tensor.startsWith(basePrefix) ? List.of(tensor, tensor.substring(basePrefix.length())) : List.of(tensor);
+    }
+
     /** Every tensor the forward pass reads, with its shape as stored, in order of use. A tied head is left out. */
     public Map<String, List<Long>> tensors() {
         Map<String, List<Long>> shapes = new LinkedHashMap<>();

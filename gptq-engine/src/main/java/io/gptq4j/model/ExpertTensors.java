@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -192,13 +193,11 @@ final class ExpertTensors implements TensorSource {
 
     /** A tensor of a block, with the base prefix or without, and with {@code .weight} or without. */
     private Optional<TensorInfo> find(Architecture architecture, int layer, String name) {
-        String path = architecture.inBlock(layer, name);
-        List<String> names = new ArrayList<>(List.of(path, path + WEIGHT));
-        if (path.startsWith(architecture.basePrefix())) {
-            String bare = path.substring(architecture.basePrefix().length());
-            names.addAll(List.of(bare, bare + WEIGHT));
-        }
-        return names.stream().filter(source.tensors()::containsKey).findFirst().map(source::tensor);
+        return architecture.storedNames(architecture.inBlock(layer, name)).stream()
+                .flatMap(path -> Stream.of(path, path + WEIGHT))
+                .filter(source.tensors()::containsKey)
+                .findFirst()
+                .map(source::tensor);
     }
 
     private static String parent(String path) {
@@ -224,10 +223,7 @@ final class ExpertTensors implements TensorSource {
             source.read(name, offset, target);
             return;
         }
-        if (offset < 0 || offset > info.byteLength() - target.remaining()) {
-            throw new IllegalArgumentException("Bytes " + offset + " to " + (offset + target.remaining()) + " leave "
-                    + name + " of " + info.byteLength() + " bytes");
-        }
+        info.requireRange(offset, target.remaining());
         int width = info.dtype().bits() / Byte.SIZE;
         if (slice.transposed()) {
             turn(slice, width, offset, target);

@@ -3,13 +3,22 @@ package io.gptq4j.model;
 import io.gptq4j.model.Architecture.Linear;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /** The feed-forward part of a block. */
 public sealed interface Mlp permits Mlp.Dense, Mlp.Experts {
+    /** The feed-forward networks that it consists of: itself, or all experts, then the shared one. */
+    List<Dense> networks();
+
     /** One feed-forward network for all tokens. */
     sealed interface Dense extends Mlp permits Plain, Gated, FusedGated {
         /** The function between the modules. */
         Activation activation();
+
+        @Override
+        default List<Dense> networks() {
+            return List.of(this);
+        }
 
         /** The modules that read its input, gate first. */
         List<Linear> inputs();
@@ -58,6 +67,13 @@ public sealed interface Mlp permits Mlp.Dense, Mlp.Experts {
         /** Copies the list. */
         public Experts {
             experts = List.copyOf(experts);
+        }
+
+        @Override
+        public List<Dense> networks() {
+            return Stream.concat(experts.stream(), shared.stream())
+                    .map(Dense.class::cast)
+                    .toList();
         }
     }
 

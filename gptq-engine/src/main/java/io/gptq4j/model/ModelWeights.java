@@ -71,7 +71,9 @@ public final class ModelWeights {
                 checkShape(checkpoint, module + QWEIGHT, shape, needed.getValue());
                 continue;
             }
-            String stored = storedName(source, architecture, name)
+            String stored = architecture.storedNames(name).stream()
+                    .filter(source.tensors()::containsKey)
+                    .findFirst()
                     .orElseThrow(() -> new CheckpointException("Tensor " + name + " is missing from "
                             + checkpoint.directory() + "; " + architecture.family() + " needs it"));
             TensorInfo info = source.tensor(stored);
@@ -103,17 +105,6 @@ public final class ModelWeights {
             throw new CheckpointException("Tensor " + name + " in " + checkpoint.directory() + " has shape " + found
                     + "; config.json makes it " + expected);
         }
-    }
-
-    private static Optional<String> storedName(TensorSource source, Architecture architecture, String name) {
-        String prefix = architecture.basePrefix();
-        if (source.tensors().containsKey(name)) {
-            return Optional.of(name);
-        }
-        return Optional.of(name)
-                .filter(n -> n.startsWith(prefix))
-                .map(n -> n.substring(prefix.length()))
-                .filter(source.tensors()::containsKey);
     }
 
     /** Canonical name to the name in the checkpoint, for every tensor that is not quantized. */

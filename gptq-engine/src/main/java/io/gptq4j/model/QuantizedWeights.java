@@ -1,7 +1,7 @@
 package io.gptq4j.model;
 
-import io.gptq4j.format.Half;
 import io.gptq4j.format.QuantizedLinear;
+import io.gptq4j.safetensors.Half;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;

@@ -8,7 +8,6 @@ import io.gptq4j.model.Block;
 import io.gptq4j.model.Head;
 import io.gptq4j.model.Mlp;
 import io.gptq4j.rotation.Change.Fold;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -71,18 +70,13 @@ final class Changes {
         read(architecture, layer, block.attention().inputs(), attention);
         write(architecture, layer, block.attention().output());
         keep(architecture, layer, block.attention());
+        read(architecture, layer, block.floatModules(), mlp);
         if (block.mlp() instanceof Mlp.Experts moe) {
-            read(architecture, layer, block.floatModules(), mlp);
             moe.routing().bias().ifPresent(name -> keep(architecture.inBlock(layer, name)));
-            List<Mlp.Dense> parts = new ArrayList<>(moe.experts());
-            moe.shared().ifPresent(parts::add);
-            for (Mlp.Dense part : parts) {
-                read(architecture, layer, part.inputs(), mlp);
-                write(architecture, layer, part.output());
-            }
-        } else if (block.mlp() instanceof Mlp.Dense dense) {
-            read(architecture, layer, dense.inputs(), mlp);
-            write(architecture, layer, dense.output());
+        }
+        for (Mlp.Dense part : block.mlp().networks()) {
+            read(architecture, layer, part.inputs(), mlp);
+            write(architecture, layer, part.output());
         }
     }
 

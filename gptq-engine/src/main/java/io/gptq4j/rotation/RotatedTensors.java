@@ -83,11 +83,7 @@ final class RotatedTensors implements TensorSource {
             source.read(name, offset, target);
             return;
         }
-        long length = tensor(name).byteLength();
-        if (offset < 0 || offset > length - target.remaining()) {
-            throw new IllegalArgumentException("Bytes " + offset + " to " + (offset + target.remaining()) + " leave "
-                    + name + " of " + length + " bytes");
-        }
+        tensor(name).requireRange(offset, target.remaining());
         if (change instanceof Change.Rows rows) {
             readRows(rows, offset, target);
         } else {

@@ -3,8 +3,8 @@ package io.gptq4j.gptq;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import io.gptq4j.format.Half;
 import io.gptq4j.format.QuantizedLinear;
+import io.gptq4j.safetensors.Half;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;

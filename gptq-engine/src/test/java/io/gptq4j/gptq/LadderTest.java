@@ -4,9 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import io.gptq4j.format.Half;
 import io.gptq4j.gptq.Fallback.Cause;
 import io.gptq4j.gptq.Fallback.Remedy;
+import io.gptq4j.safetensors.Half;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;

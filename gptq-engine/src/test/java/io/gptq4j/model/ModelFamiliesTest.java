@@ -247,7 +247,7 @@ class ModelFamiliesTest {
                 llama("attention_sparkle", 3, "bos_token_id", 1, "attention_dropout", 0.0, "use_cache", true);
         TinyCheckpoint.of(config, 9).write(directory);
         try (Checkpoint checkpoint = Checkpoint.open(directory)) {
-            assertThat(ModelFamilies.warnings(checkpoint))
+            assertThat(ModelFamilies.reading(checkpoint).warnings())
                     .singleElement()
                     .asString()
                     .contains("keys that llama is not known to read: attention_sparkle;");

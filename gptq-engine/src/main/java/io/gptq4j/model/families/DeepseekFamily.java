@@ -89,8 +89,7 @@ final class DeepseekFamily {
 
     /** 1 / sqrt(head), times what YaRN makes of the temperature, squared, as both sides of a score have it. */
     private static double scale(Keys keys, int headDim) throws CheckpointException {
-        Optional<ModelConfig> parameters = keys.object("rope_parameters");
-        Optional<ModelConfig> rope = parameters.isPresent() ? parameters : keys.object("rope_scaling");
+        Optional<ModelConfig> rope = keys.rope();
         double temperature = 1;
         if (rope.isPresent()) {
             double factor = rope.get().doubleValue("factor", 1);

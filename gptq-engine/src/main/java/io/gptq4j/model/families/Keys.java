@@ -240,7 +240,7 @@ final class Keys {
         Optional<ModelConfig> rope = object("rope_scaling")
                 .filter(object -> !object.values().isEmpty())
                 .or(() -> parameters);
-        if (rope.isPresent() && rope.get().values().values().stream().anyMatch(Map.class::isInstance)) {
+        if (rope.filter(Keys::layered).isPresent()) {
             throw error("rope_parameters = " + rope.get().values()
                     + " differ by layer type, which is not supported for model_type \"" + config.modelType() + "\"");
         }
@@ -250,8 +250,11 @@ final class Keys {
     /** The part of {@code rope_parameters} for one layer type, where they differ by it. */
     Optional<ModelConfig> rope(String layerType) throws CheckpointException {
         Optional<ModelConfig> parameters = object("rope_parameters");
-        if (parameters.isEmpty() || layered()) {
-            return parameters.isPresent() ? parameters.get().object(layerType) : Optional.empty();
+        if (parameters.isEmpty()) {
+            return parameters;
+        }
+        if (layered(parameters.get())) {
+            return parameters.get().object(layerType);
         }
         if (layerType.equals("full_attention") || !parameters.get().has("rope_theta")) {
             return parameters;
@@ -263,13 +266,14 @@ final class Keys {
     /** {@code max_position_embeddings}, or more where a rotary scaling reaches beyond. */
     int maxPositions(int defaultValue) throws CheckpointException {
         int positions = integerOr(defaultValue, "max_position_embeddings");
-        Optional<ModelConfig> rope = layered() ? rope("full_attention") : rope();
+        Optional<ModelConfig> rope =
+                object("rope_parameters").filter(Keys::layered).isPresent() ? rope("full_attention") : rope();
         return rope.isPresent() ? RopeScalings.positions(rope.get(), config, positions) : positions;
     }
 
-    private boolean layered() throws CheckpointException {
-        return object("rope_parameters").stream()
-                .anyMatch(rope -> rope.values().values().stream().anyMatch(Map.class::isInstance));
+    /** Whether it has an object for each layer type. */
+    private static boolean layered(ModelConfig rope) {
+        return rope.values().values().stream().anyMatch(Map.class::isInstance);
     }
 
     private String present(String... spellings) {

@@ -91,18 +91,19 @@ public final class ModelFamilies {
         return reading(config, Map.of()).architecture();
     }
 
-    /** The same; if no family answers to the model type, the error tells from the checkpoint's tensors which one is nearest. */
+    /** The same of a checkpoint, as {@link #reading(Checkpoint)}. */
     public static Architecture architecture(Checkpoint checkpoint) throws CheckpointException {
-        return reading(checkpoint.config(), checkpoint.tensors().tensors()).architecture();
+        return reading(checkpoint).architecture();
     }
 
     /**
-     * What a user should know about the reading of a checkpoint's config.json, in sentences.
+     * The architecture of a checkpoint, and what a user should know about it. If no family answers to the model type, the error
+     * tells from the checkpoint's tensors which one is nearest.
      *
-     * @throws CheckpointException as {@link #architecture}
+     * @throws CheckpointException as {@link #architecture(ModelConfig)}
      */
-    public static List<String> warnings(Checkpoint checkpoint) throws CheckpointException {
-        return reading(checkpoint.config(), checkpoint.tensors().tensors()).warnings();
+    public static ModelFamily.Reading reading(Checkpoint checkpoint) throws CheckpointException {
+        return reading(checkpoint.config(), checkpoint.tensors().tensors());
     }
 
     /** What the family that answers to a config makes of it. */

@@ -43,11 +43,11 @@ record Nearest(ModelFamily family, List<String> missing, List<String> others) {
         Map<String, TensorInfo> others = new HashMap<>(tensors);
         List<String> missing = new ArrayList<>();
         architecture.tensors().forEach((name, shape) -> {
-            TensorInfo found = others.remove(name);
-            if (found == null && name.startsWith(architecture.basePrefix())) {
-                found = others.remove(name.substring(architecture.basePrefix().length()));
-            }
-            if (found == null || !found.shape().equals(shape)) {
+            Optional<TensorInfo> found = architecture.storedNames(name).stream()
+                    .filter(others::containsKey)
+                    .findFirst()
+                    .map(others::remove);
+            if (found.filter(info -> info.shape().equals(shape)).isEmpty()) {
                 missing.add(name);
             }
         });

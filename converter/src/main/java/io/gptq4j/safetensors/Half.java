@@ -1,4 +1,4 @@
-package io.gptq4j.format;
+package io.gptq4j.safetensors;
 
 /** Conversion between float32 and IEEE 754 binary16, which Java 17 lacks. */
 public final class Half {

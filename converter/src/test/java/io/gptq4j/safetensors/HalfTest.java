@@ -1,4 +1,4 @@
-package io.gptq4j.format;
+package io.gptq4j.safetensors;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -1,0 +1,124 @@
+package io.gptq4j.cost;
+
+import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.gptq.Refinement;
+import io.gptq4j.gptq.Sensitivity;
+import io.gptq4j.model.Architecture;
+import java.util.Collection;
+import java.util.Map;
+import java.util.stream.IntStream;
+
+/** What a quantization needs of memory and disk: pure arithmetic, as in {@link CostModel}. */
+final class RunMemory {
+    /** JVM and libtorch without a model, resident; measured by {@code eval} of a model of a few MB. */
+    private static final long BASE_MEMORY = 450L << 20;
+
+    /** What one forward call of a part holds besides its input, in tensors of its widest width. */
+    private static final int BATCH_TENSORS = 6;
+
+    private final QuantizationPlan plan;
+    private final Architecture architecture;
+    private final Run run;
+    private final Map<SolvedGroup, Integer> solved;
+    private final long blockParameters;
+    private final long allParameters;
+
+    RunMemory(QuantizationPlan plan, Run run, Map<SolvedGroup, Integer> solved) {
+        this.plan = plan;
+        this.architecture = plan.architecture();
+        this.run = run;
+        this.solved = solved;
+        this.blockParameters = IntStream.range(0, architecture.layers())
+                .mapToLong(layer -> elements(architecture.blockTensors(layer)))
+                .max()
+                .orElseThrow();
+        this.allParameters = elements(architecture.tensors());
+    }
+
+    /** Of the largest block. */
+    long blockParameters() {
+        return blockParameters;
+    }
+
+    /** Bytes of a parameter in the checkpoint, on average. */
+    double storedBytes() {
+        return (double) run.checkpointBytes() / allParameters;
+    }
+
+    /** Memory and disk. */
+    Estimate.Memory estimate() {
+        int type = CostModel.bytes(run.type());
+        Refinement refinement = plan.options().refinement();
+        int streams = refinement.floatTarget() ? 2 : 1;
+        long states = Math.multiplyExact(run.tokens() * streams + run.evalTokens() * 2, widestState() * type);
+        if (run.choosesWidths()) {
+            states = Math.max(states, probeStates() * type);
+        }
+        long scratch = Math.max(0, states - run.statesInMemory());
+        long block = blockParameters * type;
+        long raw = (long) (blockParameters * storedBytes());
+        long group = 0;
+        long codes = 0;
+        for (SolvedGroup members : solved.keySet()) {
+            long in = members.in();
+            long ofRows = 3 + (refinement.floatTarget() ? 1 : 0) + (refinement.sweeps() > 0 ? 3 : 0);
+            group = Math.max(group, (4 * in * in + ofRows * members.rows() * in) * Float.BYTES);
+            codes = Math.max(codes, 2 * members.rows() * in);
+        }
+        long tokens = Math.max(CostModel.TOKENS_PER_BATCH, Math.max(run.seqlen(), run.evalWindow()));
+        long batch = BATCH_TENSORS * tokens * widest() * type;
+        long outside = outsideParameters() * type;
+        // Embedding and head are there before and after the blocks, not beside a solve.
+        long computing = states - scratch + Math.max(block + group, outside) + batch;
+        long host = BASE_MEMORY + raw + codes + (run.gpu() ? raw : computing);
+        return new Estimate.Memory(host, run.gpu() ? computing : 0, states, scratch, artifactBytes());
+    }
+
+    /** Elements of the states of all probes in the end, and of the Hessians' windows. */
+    private long probeStates() {
+        Sensitivity.Windows windows = Sensitivity.Windows.of(run.windows(), run.seqlen());
+        long streams = SolvedGroup.units(plan);
+        return Math.multiplyExact(
+                (long) run.seqlen(),
+                windows.solved() * widestState() + windows.probed() * streams * architecture.hiddenSize());
+    }
+
+    /** The larger of embedding and head. */
+    private long outsideParameters() {
+        return (long) architecture.vocabSize() * architecture.embedding().size();
+    }
+
+    /** Of the artifact. */
+    long artifactBytes() {
+        QuantizationPlan.Size size = plan.size();
+        return size.bytes() + 2 * (allParameters - size.weights()); // the rest in float16
+    }
+
+    /** What stays of a token between two stages: the residual stream and the input of o_proj or down_proj. */
+    private long widestState() {
+        return architecture.hiddenSize() + carried();
+    }
+
+    private long widest() {
+        return Math.max(architecture.hiddenSize(), carried());
+    }
+
+    /** The widest of what attentions and activations give, per token. */
+    private long carried() {
+        return architecture.kinds().keySet().stream()
+                .mapToLong(block -> Math.max(
+                        CostModel.attentionWidth(block.attention()),
+                        block.mlp().networks().stream()
+                                .mapToInt(part -> part.output().in())
+                                .max()
+                                .orElseThrow()))
+                .max()
+                .orElseThrow();
+    }
+
+    private static long elements(Map<String, ? extends Collection<Long>> shapes) {
+        return shapes.values().stream()
+                .mapToLong(shape -> shape.stream().reduce(1L, Math::multiplyExact))
+                .sum();
+    }
+}
