@@ -13,32 +13,14 @@ import io.gptq4j.gptq.QuantizationListener;
 import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.gptq.TinyModels;
 import io.gptq4j.model.LanguageModel;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
-import io.gptq4j.tensor.Torch;
 import java.nio.file.Path;
 import java.util.Random;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
-class BeforeAfterTest {
+class BeforeAfterTest extends CpuTest {
     private static final int[] TOKENS = new Random(21).ints(200, 0, 64).toArray();
-
-    private static Torch torch;
-
-    @TempDir
-    private Path directory;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
 
     @Test
     void measuresDuringTheRunWhatAnEvaluationOfCheckpointAndArtifactMeasures() throws Exception {

@@ -7,41 +7,23 @@ import static org.assertj.core.api.Assertions.within;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.gptq.TinyModels;
 import io.gptq4j.model.LanguageModel;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.LiveTensors;
 import io.gptq4j.tensor.TensorStore;
-import io.gptq4j.tensor.Torch;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.Random;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-class ComparisonTest {
-    private static Torch torch;
-
+class ComparisonTest extends CpuTest {
     private final List<AutoCloseable> open = new ArrayList<>();
-
-    @TempDir
-    private Path directory;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
 
     @AfterEach
     void closeModels() throws Exception {

@@ -7,36 +7,18 @@ import io.gptq4j.format.ArtifactWriter;
 import io.gptq4j.format.ModuleRule;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.TinyCheckpoint;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
-import io.gptq4j.tensor.Torch;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-class ArtifactPlansTest {
-    private static Torch torch;
-
-    @TempDir
-    private Path directory;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
-
+class ArtifactPlansTest extends CpuTest {
     private static ArtifactWriter.Plan plan(Path model, GptqOptions options, String... rules) throws Exception {
         try (Checkpoint checkpoint = Checkpoint.open(model);
                 LanguageModel language = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {

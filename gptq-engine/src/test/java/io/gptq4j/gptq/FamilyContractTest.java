@@ -9,7 +9,6 @@ import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.eval.Evaluator;
 import io.gptq4j.format.ArtifactReader;
-import io.gptq4j.format.ArtifactWriter;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Block;
 import io.gptq4j.model.LanguageModel;
@@ -17,8 +16,8 @@ import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.TinyCheckpoint;
 import io.gptq4j.model.families.FamilyExamples;
 import io.gptq4j.model.families.ModelFamilies;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
-import io.gptq4j.tensor.Torch;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -28,31 +27,13 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** What holds for every family, whatever it is made of. */
-class FamilyContractTest {
+class FamilyContractTest extends CpuTest {
     private static final int[] IDS = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
-
-    private static Torch torch;
-
-    @TempDir
-    private Path directory;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
 
     static Stream<String> families() {
         return FamilyExamples.all().keySet().stream();
@@ -77,9 +58,9 @@ class FamilyContractTest {
         double before;
         try (Checkpoint checkpoint = Checkpoint.open(source);
                 LanguageModel model = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
-            QuantizationPlan plan =
-                    QuantizationPlan.of(model.architecture(), TinyModels.options(8, 32, true, true, true, 128));
-            assertThat(plan.skipped()).isEmpty();
+            GptqOptions options = TinyModels.options(8, 32, true, true, true, 128);
+            assertThat(QuantizationPlan.of(model.architecture(), options).skipped())
+                    .isEmpty();
             for (int layer = 0; layer < model.architecture().layers(); layer++) {
                 for (Architecture.Linear linear : model.architecture().linears(layer)) {
                     if (!model.architecture().block(layer).floatModules().contains(linear)) {
@@ -87,14 +68,7 @@ class FamilyContractTest {
                     }
                 }
             }
-            ArtifactWriter.Plan files = ArtifactPlans.of(checkpoint, model.weights(), plan, "gptq4j:test", 1L << 30);
-            try (ArtifactWriter writer = ArtifactWriter.create(artifact, files)) {
-                GptqQuantizer.builder(model, plan)
-                        .build()
-                        .run(TinyModels.windows(5), writer::write, QuantizationListener.SILENT);
-                writer.complete();
-                writer.commit();
-            }
+            TinyModels.artifact(checkpoint, model, options, artifact);
             before = logLikelihood(model);
         }
         try (Checkpoint checkpoint = Checkpoint.open(artifact);

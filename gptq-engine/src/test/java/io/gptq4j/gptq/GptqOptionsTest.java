@@ -8,35 +8,21 @@ import io.gptq4j.format.PackedLinear;
 import io.gptq4j.format.Packing;
 import io.gptq4j.format.QuantizeConfig;
 import io.gptq4j.format.QuantizedLinear;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
-import io.gptq4j.tensor.Torch;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Whatever the options accept, the kernel must solve, the format must hold and quantize_config.json must say. */
-class GptqOptionsTest {
+class GptqOptionsTest extends CpuTest {
     private static final int IN = 96;
     private static final int OUT = 32;
-
-    private static Torch torch;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
 
     static Stream<GptqOptions> accepted() {
         List<GptqOptions> options = new ArrayList<>();

@@ -16,6 +16,7 @@ import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.ModuleGroup;
 import io.gptq4j.model.Stage;
 import io.gptq4j.model.TinyCheckpoint;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.LiveTensors;
 import io.gptq4j.tensor.Scope;
@@ -31,30 +32,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class GptqQuantizerTest {
-    private static Torch torch;
-
-    @TempDir
-    private Path directory;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
-
+class GptqQuantizerTest extends CpuTest {
     /**
      * The definition of a run, from its result: a float model that holds the de-quantized weights everywhere has, before
      * each module group, the very input that the group was calibrated on.

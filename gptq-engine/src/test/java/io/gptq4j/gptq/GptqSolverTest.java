@@ -5,34 +5,20 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.gptq4j.format.QuantizedLinear;
 import io.gptq4j.safetensors.Half;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
-import io.gptq4j.tensor.Torch;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class GptqSolverTest {
-    private static Torch torch;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
-
+class GptqSolverTest extends CpuTest {
     private static float[] gaussians(long seed, int count) {
         Random random = new Random(seed);
         float[] values = new float[count];

@@ -4,35 +4,21 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
-import io.gptq4j.tensor.Torch;
 import java.util.List;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 
 /** The 32 grid cases of the reference program, and where we differ from it on purpose. */
-class GridVectorsTest {
+class GridVectorsTest extends CpuTest {
     private static final int ROWS = 24;
     private static final int COLUMNS = 64;
     private static final float[] W = Vectors.npy("grid-W.npy");
-
-    private static Torch torch;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
 
     private record Grid(float[] scale, float[] zero, int[][] codes) {}
 

@@ -7,37 +7,23 @@ import static org.assertj.core.api.Assertions.within;
 import io.gptq4j.gptq.Fallback.Cause;
 import io.gptq4j.gptq.Fallback.Remedy;
 import io.gptq4j.safetensors.Half;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
-import io.gptq4j.tensor.Torch;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Inputs that attack the solve: which rung holds, and that the result is no worse than rounding to nearest. */
-class LadderTest {
+class LadderTest extends CpuTest {
     private static final int IN = 64;
     private static final int OUT = 32;
-
-    private static Torch torch;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
 
     private static float[] gaussians(long seed, int count) {
         Random random = new Random(seed);

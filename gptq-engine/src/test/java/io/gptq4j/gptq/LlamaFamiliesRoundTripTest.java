@@ -6,23 +6,19 @@ import static org.assertj.core.api.Assertions.within;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.eval.Evaluator;
 import io.gptq4j.format.ArtifactReader;
-import io.gptq4j.format.ArtifactWriter;
 import io.gptq4j.model.LanguageModel;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
-import io.gptq4j.tensor.Torch;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Families that are built like Llama through a whole run: quantized, written, read back, and still the same function. */
-class LlamaFamiliesRoundTripTest {
+class LlamaFamiliesRoundTripTest extends CpuTest {
     private static final String LLAMA =
             "self_attn.q_proj self_attn.k_proj self_attn.v_proj|self_attn.o_proj|mlp.gate_proj mlp.up_proj|mlp.down_proj";
     /** Module groups as GPTQModel and AutoGPTQ list them; those of other families are Llama's. */
@@ -36,21 +32,6 @@ class LlamaFamiliesRoundTripTest {
             "arcee", LLAMA.replace("mlp.gate_proj ", ""),
             "baichuan", LLAMA.replace("self_attn.q_proj self_attn.k_proj self_attn.v_proj", "self_attn.W_pack"),
             "internlm2", "attention.wqkv|attention.wo|feed_forward.w1 feed_forward.w3|feed_forward.w2");
-
-    private static Torch torch;
-
-    @TempDir
-    private Path directory;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
 
     @ParameterizedTest(name = "{0}, seed 11")
     @CsvSource({
@@ -96,14 +77,7 @@ class LlamaFamiliesRoundTripTest {
         int[] tokens = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
         try (Checkpoint checkpoint = Checkpoint.open(source);
                 LanguageModel model = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
-            QuantizationPlan plan = QuantizationPlan.of(model.architecture(), options);
-            try (ArtifactWriter writer = ArtifactWriter.create(
-                    result, ArtifactPlans.of(checkpoint, model.weights(), plan, "test:1", 1 << 20))) {
-                GptqQuantizer.builder(model, plan)
-                        .build()
-                        .run(TinyModels.windows(5), writer::write, QuantizationListener.SILENT);
-                writer.commit();
-            }
+            TinyModels.artifact(checkpoint, model, options, result);
             try (Checkpoint artifact = Checkpoint.open(result);
                     LanguageModel quantized = TinyModels.open(torch, artifact, FloatType.FLOAT32)) {
                 assertThat(ArtifactReader.of(artifact).modules()).containsExactlyInAnyOrderElementsOf(modules(family));

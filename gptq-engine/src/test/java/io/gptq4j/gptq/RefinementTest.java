@@ -5,36 +5,22 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.within;
 
 import io.gptq4j.safetensors.Half;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
-import io.gptq4j.tensor.Torch;
 import java.util.List;
 import java.util.Random;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Against the same mathematics in plain Java and double precision, in the order of the original columns. */
-class RefinementTest {
+class RefinementTest extends CpuTest {
     private static final int IN = 192;
     private static final int ROWS = 24;
     private static final int TOKENS = 500;
-
-    private static Torch torch;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
 
     private static float[] gaussians(long seed, int count) {
         Random random = new Random(seed);

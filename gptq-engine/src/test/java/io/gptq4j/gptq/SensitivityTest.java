@@ -10,37 +10,19 @@ import io.gptq4j.format.QuantizedLinear;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.TinyCheckpoint;
 import io.gptq4j.safetensors.Half;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.LiveTensors;
 import io.gptq4j.tensor.TensorStore;
-import io.gptq4j.tensor.Torch;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class SensitivityTest {
-    private static Torch torch;
-
-    @TempDir
-    private Path directory;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
-
+class SensitivityTest extends CpuTest {
     private List<double[]> measure(Path model, long memory) throws Exception {
         try (Checkpoint checkpoint = Checkpoint.open(model);
                 LanguageModel language = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {

@@ -6,34 +6,20 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.gptq4j.gptq.Fallback.Cause;
 import io.gptq4j.gptq.Fallback.Remedy;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
-import io.gptq4j.tensor.Torch;
 import java.util.List;
 import java.util.Random;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Experts that saw few tokens learn from their siblings. */
-class SiblingsTest {
+class SiblingsTest extends CpuTest {
     private static final int IN = 64;
     private static final int OUT = 32;
-
-    private static Torch torch;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
 
     private static float[] inputs(int expert, long seed, int tokens) {
         return inputs(expert, 0.3, seed, tokens);

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.eval.Evaluator;
-import io.gptq4j.format.ArtifactWriter;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.TinyCheckpoint;
 import io.gptq4j.model.families.FamilyExamples;
@@ -14,8 +13,8 @@ import io.gptq4j.model.families.ModelFamilies;
 import io.gptq4j.rotation.RotatedCheckpoint;
 import io.gptq4j.safetensors.DType;
 import io.gptq4j.safetensors.TensorInfo;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
-import io.gptq4j.tensor.Torch;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -29,31 +28,13 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.UnaryOperator;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Checkpoints whose weights lie on the disk otherwise than the model takes them, against plain ones of the same weights. */
-class SourceCheckpointsTest {
+class SourceCheckpointsTest extends CpuTest {
     private static final int[] IDS = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
-
-    private static Torch torch;
-
-    @TempDir
-    private Path directory;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
 
     static Map<String, Object> example(String family) {
         return new LinkedHashMap<>(
@@ -80,15 +61,7 @@ class SourceCheckpointsTest {
         try (Checkpoint checkpoint = Checkpoint.open(model);
                 LanguageModel language = LanguageModel.open(
                         torch, checkpoint, ModelFamilies.architecture(checkpoint), FloatType.FLOAT32)) {
-            QuantizationPlan plan =
-                    QuantizationPlan.of(language.architecture(), TinyModels.options(4, 32, true, true, true, 128));
-            ArtifactWriter.Plan files = ArtifactPlans.of(checkpoint, language.weights(), plan, "gptq4j:test", 1L << 30);
-            try (ArtifactWriter writer = ArtifactWriter.create(out, files)) {
-                GptqQuantizer.builder(language, plan)
-                        .build()
-                        .run(TinyModels.windows(5), writer::write, QuantizationListener.SILENT);
-                return writer.commit();
-            }
+            return TinyModels.artifact(checkpoint, language, TinyModels.options(4, 32, true, true, true, 128), out);
         }
     }
 

@@ -2,6 +2,7 @@ package io.gptq4j.gptq;
 
 import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.format.ArtifactWriter;
 import io.gptq4j.format.ModuleRule;
 import io.gptq4j.format.QuantizedLinear;
 import io.gptq4j.model.LanguageModel;
@@ -49,10 +50,7 @@ public final class TinyModels {
             config.put("moe_intermediate_size", 64);
             config.put("shared_expert_intermediate_size", 96);
         }
-        for (int i = 0; i < changes.length; i += 2) {
-            config.put((String) changes[i], changes[i + 1]);
-        }
-        return config;
+        return TinyCheckpoint.changed(config, changes);
     }
 
     /** Seeded random windows: 90 of 24 tokens, which fill one batch and part of another. */
@@ -89,6 +87,17 @@ public final class TinyModels {
                     .run(windows(5), modules::add, QuantizationListener.SILENT);
         }
         return modules;
+    }
+
+    /** Quantizes a model and writes the artifact to {@code out}, which is returned. */
+    public static Path artifact(Checkpoint checkpoint, LanguageModel model, GptqOptions options, Path out)
+            throws Exception {
+        QuantizationPlan plan = QuantizationPlan.of(model.architecture(), options);
+        ArtifactWriter.Plan files = ArtifactPlans.of(checkpoint, model.weights(), plan, "gptq4j:test", 1L << 30);
+        try (ArtifactWriter writer = ArtifactWriter.create(out, files)) {
+            GptqQuantizer.builder(model, plan).build().run(windows(5), writer::write, QuantizationListener.SILENT);
+            return writer.commit();
+        }
     }
 
     public static LanguageModel open(Torch torch, Checkpoint checkpoint, FloatType type) throws Exception {

@@ -6,18 +6,14 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.model.families.ModelFamilies;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
-import io.gptq4j.tensor.Torch;
-import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -25,23 +21,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Mixtures of experts against the plain restatement of their definitions. */
-class ExpertFamiliesTest {
+class ExpertFamiliesTest extends CpuTest {
     private static final int[] IDS = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
-
-    private static Torch torch;
-
-    @TempDir
-    private Path directory;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
 
     static Map<String, Object> config(String type, Object... changes) {
         Map<String, Object> config = new LinkedHashMap<>(Map.of(
@@ -74,10 +55,7 @@ class ExpertFamiliesTest {
         if (type.equals("qwen2_moe")) {
             config.put("shared_expert_intermediate_size", 40);
         }
-        for (int i = 0; i < changes.length; i += 2) {
-            config.put((String) changes[i], changes[i + 1]);
-        }
-        return config;
+        return TinyCheckpoint.changed(config, changes);
     }
 
     static Stream<Arguments> variants() {

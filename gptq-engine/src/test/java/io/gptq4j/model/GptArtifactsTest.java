@@ -4,48 +4,27 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.format.ArtifactReader;
-import io.gptq4j.format.ArtifactWriter;
 import io.gptq4j.format.QuantizedLinear;
 import io.gptq4j.gptq.ArtifactPlans;
-import io.gptq4j.gptq.GptqQuantizer;
-import io.gptq4j.gptq.QuantizationListener;
 import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.gptq.TinyModels;
 import io.gptq4j.safetensors.Half;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
-import io.gptq4j.tensor.Torch;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** GPT-like models quantized, written, read back and computed again. */
-class GptArtifactsTest {
+class GptArtifactsTest extends CpuTest {
     private static final int[] IDS = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
-
-    private static Torch torch;
-
-    @TempDir
-    private Path directory;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
 
     private static List<List<String>> groups(String... names) {
         return Stream.of(names).map(group -> List.of(group.split(" "))).toList();
@@ -138,20 +117,14 @@ class GptArtifactsTest {
     }
 
     private static Path quantize(Path model) throws Exception {
-        Path artifact = model.resolveSibling("artifact");
         try (Checkpoint checkpoint = Checkpoint.open(model);
                 LanguageModel language = TinyModels.open(torch, checkpoint, FloatType.FLOAT32)) {
-            QuantizationPlan plan =
-                    QuantizationPlan.of(language.architecture(), TinyModels.options(4, 32, true, true, true, 128));
-            try (ArtifactWriter writer = ArtifactWriter.create(
-                    artifact, ArtifactPlans.of(checkpoint, language.weights(), plan, "test:1", 1 << 20))) {
-                GptqQuantizer.builder(language, plan)
-                        .build()
-                        .run(TinyModels.windows(5), writer::write, QuantizationListener.SILENT);
-                writer.commit();
-            }
+            return TinyModels.artifact(
+                    checkpoint,
+                    language,
+                    TinyModels.options(4, 32, true, true, true, 128),
+                    model.resolveSibling("artifact"));
         }
-        return artifact;
     }
 
     @Test

@@ -8,16 +8,8 @@ import java.util.Map;
 public final class GptConfigs {
     private GptConfigs() {}
 
-    private static Map<String, Object> config(Map<String, Object> base, Object... changes) {
-        Map<String, Object> config = new LinkedHashMap<>(base);
-        for (int i = 0; i < changes.length; i += 2) {
-            config.put((String) changes[i], changes[i + 1]);
-        }
-        return config;
-    }
-
     private static Map<String, Object> old(String modelType, Object... changes) {
-        return config(
+        return TinyCheckpoint.changed(
                 Map.of(
                         "model_type", modelType,
                         "n_embd", 32,
@@ -37,15 +29,15 @@ public final class GptConfigs {
     }
 
     public static Map<String, Object> gptj(Object... changes) {
-        return config(old("gptj", "rotary_dim", 4), changes);
+        return TinyCheckpoint.changed(old("gptj", "rotary_dim", 4), changes);
     }
 
     public static Map<String, Object> codegen(Object... changes) {
-        return config(old("codegen", "rotary_dim", 4), changes);
+        return TinyCheckpoint.changed(old("codegen", "rotary_dim", 4), changes);
     }
 
     public static Map<String, Object> neo(Object... changes) {
-        return config(
+        return TinyCheckpoint.changed(
                 Map.of(
                         "model_type", "gpt_neo",
                         "hidden_size", 32,
@@ -58,7 +50,7 @@ public final class GptConfigs {
     }
 
     public static Map<String, Object> neox(Object... changes) {
-        return config(
+        return TinyCheckpoint.changed(
                 Map.of(
                         "model_type", "gpt_neox",
                         "hidden_size", 32,
@@ -71,7 +63,7 @@ public final class GptConfigs {
     }
 
     public static Map<String, Object> falcon(Object... changes) {
-        return config(
+        return TinyCheckpoint.changed(
                 Map.of(
                         "model_type", "falcon",
                         "hidden_size", 32,
@@ -83,7 +75,7 @@ public final class GptConfigs {
     }
 
     public static Map<String, Object> mpt(Object... changes) {
-        return config(
+        return TinyCheckpoint.changed(
                 Map.of(
                         "model_type", "mpt",
                         "d_model", 32,
@@ -95,7 +87,7 @@ public final class GptConfigs {
     }
 
     public static Map<String, Object> chatglm(Object... changes) {
-        Map<String, Object> config = config(
+        Map<String, Object> config = TinyCheckpoint.changed(
                 Map.of(
                         "model_type", "chatglm",
                         "hidden_size", 32,
@@ -111,11 +103,11 @@ public final class GptConfigs {
                 2,
                 "add_qkv_bias",
                 true);
-        return config(config, changes);
+        return TinyCheckpoint.changed(config, changes);
     }
 
     public static Map<String, Object> nemotron(Object... changes) {
-        return config(
+        return TinyCheckpoint.changed(
                 Map.of(
                         "model_type", "nemotron",
                         "hidden_size", 32,

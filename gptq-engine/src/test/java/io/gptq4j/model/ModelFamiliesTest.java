@@ -8,51 +8,23 @@ import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.model.families.ModelFamilies;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
-import io.gptq4j.tensor.Torch;
-import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Every variant of every family against the plain restatement of its definition. */
-class ModelFamiliesTest {
+class ModelFamiliesTest extends CpuTest {
     private static final int[] IDS = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
 
-    private static Torch torch;
-
-    @TempDir
-    private Path directory;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
-
-    private static Map<String, Object> config(Map<String, Object> base, Object... changes) {
-        Map<String, Object> config = new LinkedHashMap<>(base);
-        for (int i = 0; i < changes.length; i += 2) {
-            config.put((String) changes[i], changes[i + 1]);
-        }
-        return config;
-    }
-
     private static Map<String, Object> llama(Object... changes) {
-        return config(
+        return TinyCheckpoint.changed(
                 Map.of(
                         "model_type", "llama",
                         "hidden_size", 32,
@@ -67,7 +39,7 @@ class ModelFamiliesTest {
     }
 
     private static Map<String, Object> opt(Object... changes) {
-        return config(
+        return TinyCheckpoint.changed(
                 Map.of(
                         "model_type", "opt",
                         "hidden_size", 32,
@@ -80,7 +52,7 @@ class ModelFamiliesTest {
     }
 
     private static Map<String, Object> bloom(Object... changes) {
-        return config(
+        return TinyCheckpoint.changed(
                 Map.of("model_type", "bloom", "hidden_size", 32, "n_layer", 2, "n_head", 4, "vocab_size", 64), changes);
     }
 

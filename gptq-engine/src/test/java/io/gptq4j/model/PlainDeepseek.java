@@ -34,7 +34,7 @@ final class PlainDeepseek extends PlainParts {
                             p + "self_attn.o_proj"));
             x = rmsNorm(h, p + "post_attention_layernorm", eps);
             boolean dense = l < integer("first_k_dense_replace", glm ? 1 : third ? 3 : 0);
-            h = add(h, dense ? gated(x, p + "mlp.") : experts(x, p + "mlp."));
+            h = add(h, dense ? gated(x, p + "mlp.", "gate_proj", "up_proj", "down_proj") : experts(x, p + "mlp."));
         }
         return linear(rmsNorm(h, "model.norm", eps), "lm_head");
     }
@@ -60,18 +60,6 @@ final class PlainDeepseek extends PlainParts {
                 0,
                 0,
                 null);
-    }
-
-    private double[][] headNorm(double[][] x, int heads, String name, double eps) {
-        int dim = x[0].length / heads;
-        double[][] y = new double[x.length][x[0].length];
-        for (int head = 0; head < heads; head++) {
-            double[][] part = rmsNorm(columns(x, head * dim, (head + 1) * dim), name, eps);
-            for (int t = 0; t < x.length; t++) {
-                System.arraycopy(part[t], 0, y[t], head * dim, dim);
-            }
-        }
-        return y;
     }
 
     private double[][] latent(double[][] x, String p) {
@@ -111,7 +99,7 @@ final class PlainDeepseek extends PlainParts {
         int groups = integer("n_group", 1);
         int size = count / groups;
         double[][] scores = linear(x, p + "gate");
-        double[][] y = gated(x, p + "shared_experts.");
+        double[][] y = gated(x, p + "shared_experts.", "gate_proj", "up_proj", "down_proj");
         for (int t = 0; t < x.length; t++) {
             double[] share = new double[count];
             double[] choice = new double[count];
@@ -150,17 +138,13 @@ final class PlainDeepseek extends PlainParts {
             double sum = normalized ? chosen.stream().mapToDouble(e -> share[e]).sum() : 1;
             double factor = number("routed_scaling_factor", glm || !third ? 1 : 2.5);
             for (int e : chosen) {
-                double[][] out = gated(new double[][] {x[t]}, p + "experts." + e + ".");
+                double[][] out =
+                        gated(new double[][] {x[t]}, p + "experts." + e + ".", "gate_proj", "up_proj", "down_proj");
                 for (int i = 0; i < y[t].length; i++) {
                     y[t][i] += factor * share[e] / sum * out[0][i];
                 }
             }
         }
         return y;
-    }
-
-    private double[][] gated(double[][] x, String p) {
-        return linear(
-                times(map(linear(x, p + "gate_proj"), PlainParts::silu), linear(x, p + "up_proj")), p + "down_proj");
     }
 }

@@ -99,20 +99,4 @@ final class PlainExperts extends PlainParts {
         }
         return y;
     }
-
-    private double[][] gated(double[][] x, String p, String gate, String up, String down) {
-        return linear(times(map(linear(x, p + gate), PlainParts::silu), linear(x, p + up)), p + down);
-    }
-
-    private double[][] headNorm(double[][] x, int heads, String name, double eps) {
-        int dim = x[0].length / heads;
-        double[][] y = new double[x.length][x[0].length];
-        for (int head = 0; head < heads; head++) {
-            double[][] part = rmsNorm(columns(x, head * dim, (head + 1) * dim), name, eps);
-            for (int t = 0; t < x.length; t++) {
-                System.arraycopy(part[t], 0, y[t], head * dim, dim);
-            }
-        }
-        return y;
-    }
 }

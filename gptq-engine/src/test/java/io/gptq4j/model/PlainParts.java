@@ -149,6 +149,24 @@ abstract class PlainParts {
         return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
     }
 
+    /** The RMSNorm of each head. */
+    double[][] headNorm(double[][] x, int heads, String name, double eps) {
+        int dim = x[0].length / heads;
+        double[][] y = new double[x.length][x[0].length];
+        for (int head = 0; head < heads; head++) {
+            double[][] part = rmsNorm(columns(x, head * dim, (head + 1) * dim), name, eps);
+            for (int t = 0; t < x.length; t++) {
+                System.arraycopy(part[t], 0, y[t], head * dim, dim);
+            }
+        }
+        return y;
+    }
+
+    /** down(silu(gate(x)) * up(x)), by the names of the three modules after {@code p}. */
+    double[][] gated(double[][] x, String p, String gate, String up, String down) {
+        return linear(times(map(linear(x, p + gate), PlainParts::silu), linear(x, p + up)), p + down);
+    }
+
     double[][] linear(double[][] x, String name) {
         float[] w = tensors.get(name + ".weight");
         float[] b = tensors.get(name + ".bias");

@@ -20,6 +20,15 @@ import java.util.function.UnaryOperator;
 
 /** A seeded random checkpoint of any family: as small as its config.json says. */
 public record TinyCheckpoint(ModelConfig config, Architecture architecture, Map<String, float[]> tensors) {
+    /** A config with other values for some keys, given as key, value, key, value and so on. */
+    public static Map<String, Object> changed(Map<String, Object> config, Object... changes) {
+        Map<String, Object> changed = new LinkedHashMap<>(config);
+        for (int i = 0; i < changes.length; i += 2) {
+            changed.put((String) changes[i], changes[i + 1]);
+        }
+        return changed;
+    }
+
     /** A checkpoint for the config, its tensors gaussian; norms lie around 1. */
     public static TinyCheckpoint of(Map<String, Object> values, long seed) throws IOException {
         ModelConfig config = ModelConfig.of(values, "config.json");

@@ -17,8 +17,8 @@ import io.gptq4j.safetensors.DType;
 import io.gptq4j.safetensors.Half;
 import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
+import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
-import io.gptq4j.tensor.Torch;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -31,10 +31,7 @@ import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -43,23 +40,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A rotated checkpoint against the one it is made of: another one of its family, and the same function. */
-class RotatedCheckpointTest {
+class RotatedCheckpointTest extends CpuTest {
     private static final int[] IDS = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
-
-    private static Torch torch;
-
-    @TempDir
-    private Path directory;
-
-    @BeforeAll
-    static void open() {
-        torch = Torch.open("cpu");
-    }
-
-    @AfterAll
-    static void close() {
-        torch.close();
-    }
 
     private static Map<String, Object> llama(Object... changes) {
         return TinyModels.config("llama", changes);
