@@ -51,77 +51,95 @@ final class Factoring {
 
     private Factored factor(Scope scope, Tensor h, double factor, double prior, double scale, List<Fallback> before) {
         try (Scope work = scope.child()) {
-            double[] diagonal = work.call("gptq", "diagonal", h).toDoubles();
-            for (int i = 0; i < diagonal.length; i++) {
-                if (!Double.isFinite(diagonal[i])) {
-                    throw new ArithmeticException("The Hessian is not finite (input channel " + i + ")");
-                }
-                diagonal[i] *= factor * (1 + prior);
-            }
+            double[] diagonal = measured(work, h, factor * (1 + prior));
             int[] dead = IntStream.range(0, diagonal.length)
                     .filter(i -> diagonal[i] == 0)
                     .toArray();
-            double live = Arrays.stream(diagonal).sum() / Math.max(1, diagonal.length - dead.length);
-            for (int i : dead) { // the rest of their rows and columns is zero, so only the damping notices
-                diagonal[i] = options.reference() || live == 0 ? 1 : live;
-            }
-            int[] order = IntStream.range(0, diagonal.length).toArray();
-            if (options.actOrder()) {
-                order = Arrays.stream(order)
-                        .boxed()
-                        .sorted(Comparator.comparingDouble(i -> -diagonal[i])) // stable: ties keep their order
-                        .mapToInt(Integer::intValue)
-                        .toArray();
-            }
+            fill(diagonal, dead);
+            int[] order = order(diagonal);
+            boolean alive = dead.length < order.length;
             List<Fallback> fallbacks = new ArrayList<>(before);
-            List<Rung> rungs = Rung.ladder(options.dampPercent());
-            Tensor damped = diagonal(work, rungs.get(0), diagonal, order);
+            tellDead(fallbacks, dead.length, order.length);
+
+            List<Rung> rungs = Rung.ladder(options.dampPercent()); // the first is what was asked for
+            int at = 0;
+            Tensor damped = diagonal(work, rungs.get(at), diagonal, order);
             Tensor matrix = work.call("gptq", "arranged", h, GptqSolver.longs(work, order), factor, damped);
-            if (dead.length < order.length) {
-                if (dead.length > 0 && !options.reference()) {
-                    fallbacks.add(GptqSolver.rounded(Fallback.Cause.DEAD_COLUMNS, dead.length));
-                }
-                for (Rung rung : rungs) {
-                    if (rung != rungs.get(0)) {
-                        damped = diagonal(work, rung, diagonal, order);
-                        work.call("gptq", "restored", matrix, damped);
-                    }
-                    if (work.call("gptq", options.reference() ? "factor_in_three_steps" : "factor", matrix)
-                                    .toLongs()[0]
-                            == 0) {
-                        if (rung != rungs.get(0)) {
-                            fallbacks.add(rung.fallback());
-                        }
-                        return new Factored(
-                                matrix.moveTo(scope),
-                                damped.moveTo(scope),
-                                factor,
-                                order,
-                                dead,
-                                rung.damp(),
-                                scale,
-                                fallbacks);
-                    }
-                }
-                fallbacks.add(GptqSolver.rounded(Fallback.Cause.NOT_POSITIVE_DEFINITE, order.length));
-            } else {
-                boolean any = fallbacks.stream().noneMatch(f -> f.cause() == Fallback.Cause.NO_TOKENS);
-                fallbacks.removeIf(f -> f.remedy() != Fallback.Remedy.SCALING);
-                fallbacks.add(
-                        GptqSolver.rounded(any ? Fallback.Cause.ONLY_ZEROS : Fallback.Cause.NO_TOKENS, order.length));
+            boolean held = alive && hasFactor(work, matrix);
+            while (alive && !held && at + 1 < rungs.size()) {
+                at++;
+                damped = diagonal(work, rungs.get(at), diagonal, order);
+                work.call("gptq", "restored", matrix, damped);
+                held = hasFactor(work, matrix);
             }
-            damped = diagonal(work, rungs.get(0), diagonal, order);
-            work.call("gptq", "unconnected", matrix, damped);
+            if (held && at > 0) {
+                fallbacks.add(rungs.get(at).fallback());
+            } else if (!held) {
+                if (alive) {
+                    fallbacks.add(GptqSolver.rounded(Fallback.Cause.NOT_POSITIVE_DEFINITE, order.length));
+                }
+                at = 0;
+                damped = diagonal(work, rungs.get(at), diagonal, order);
+                work.call("gptq", "unconnected", matrix, damped);
+            }
             return new Factored(
                     matrix.moveTo(scope),
                     damped.moveTo(scope),
                     factor,
                     order,
                     dead,
-                    options.dampPercent(),
+                    rungs.get(at).damp(),
                     scale,
                     fallbacks);
         }
+    }
+
+    /** The diagonal of {@code factor * h}, [in]. */
+    private static double[] measured(Scope work, Tensor h, double factor) {
+        double[] diagonal = work.call("gptq", "diagonal", h).toDoubles();
+        for (int i = 0; i < diagonal.length; i++) {
+            if (!Double.isFinite(diagonal[i])) {
+                throw new ArithmeticException("The Hessian is not finite (input channel " + i + ")");
+            }
+            diagonal[i] *= factor;
+        }
+        return diagonal;
+    }
+
+    /** Gives dead columns the mean of the others; the rest of their rows and columns is zero, so only the damping notices. */
+    private void fill(double[] diagonal, int[] dead) {
+        double live = Arrays.stream(diagonal).sum() / Math.max(1, diagonal.length - dead.length);
+        for (int i : dead) {
+            diagonal[i] = options.reference() || live == 0 ? 1 : live;
+        }
+    }
+
+    /** The column that is solved k-th. */
+    private int[] order(double[] diagonal) {
+        IntStream columns = IntStream.range(0, diagonal.length);
+        return options.actOrder()
+                ? columns.boxed()
+                        .sorted(Comparator.comparingDouble(i -> -diagonal[i])) // stable: ties keep their order
+                        .mapToInt(Integer::intValue)
+                        .toArray()
+                : columns.toArray();
+    }
+
+    /** Adds what dead columns mean; where all are dead, most of what was told before is void. */
+    private void tellDead(List<Fallback> fallbacks, int dead, int columns) {
+        if (dead == columns) {
+            boolean any = fallbacks.stream().noneMatch(f -> f.cause() == Fallback.Cause.NO_TOKENS);
+            fallbacks.removeIf(f -> f.remedy() != Fallback.Remedy.SCALING);
+            fallbacks.add(GptqSolver.rounded(any ? Fallback.Cause.ONLY_ZEROS : Fallback.Cause.NO_TOKENS, columns));
+        } else if (dead > 0 && !options.reference()) {
+            fallbacks.add(GptqSolver.rounded(Fallback.Cause.DEAD_COLUMNS, dead));
+        }
+    }
+
+    /** Puts U into the upper triangle of an arranged Hessian, if that has a factor. */
+    private boolean hasFactor(Scope work, Tensor matrix) {
+        String method = options.reference() ? "factor_in_three_steps" : "factor";
+        return work.call("gptq", method, matrix).toLongs()[0] == 0;
     }
 
     private static Tensor diagonal(Scope scope, Rung rung, double[] diagonal, int[] order) {
