@@ -29,7 +29,15 @@ public sealed interface Attention permits Attention.MultiHead, Attention.Latent 
     sealed interface Projection permits Separate, Fused {}
 
     /** Three modules: q, k and v. */
-    record Separate(Linear q, Linear k, Linear v) implements Projection {}
+    record Separate(Linear q, Linear k, Linear v) implements Projection {
+        /** {@code q_proj}, {@code k_proj} and {@code v_proj} under a path, of so many inputs and outputs. */
+        public static Separate under(String path, int in, int queries, int keys, boolean bias) {
+            return new Separate(
+                    new Linear(path + ".q_proj", in, queries, bias),
+                    new Linear(path + ".k_proj", in, keys, bias),
+                    new Linear(path + ".v_proj", in, keys, bias));
+        }
+    }
 
     /**
      * One module whose outputs are {@code groups} equal stretches, each with its share of the query heads, of the key heads and

@@ -5,12 +5,8 @@ import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Attention.Fused;
 import io.gptq4j.model.Attention.MultiHead;
-import io.gptq4j.model.Block;
-import io.gptq4j.model.Block.Norms;
-import io.gptq4j.model.Block.Residual;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
-import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
 
@@ -38,16 +34,6 @@ final class CodegenFamily {
                 gpt.rotary(),
                 new Fused(new Linear("attn.qkv_proj", gpt.hidden, 3 * gpt.hidden, false), CORES, "qvk"),
                 new Linear("attn.out_proj", gpt.hidden, gpt.hidden, false));
-        Block block = new Block(
-                attention,
-                gpt.mlp("fc_in", "fc_out", "gelu_new", false),
-                Norms.before(gpt.norm("ln_1"), gpt.norm("ln_1")),
-                Residual.PARALLEL);
-        return gpt.architecture(
-                "codegen",
-                gpt.positions(2048),
-                gpt.embedding(),
-                Collections.nCopies(gpt.layers, block),
-                gpt.head(false).withBias(true));
+        return gpt.parallel("codegen", attention);
     }
 }

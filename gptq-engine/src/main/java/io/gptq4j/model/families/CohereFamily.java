@@ -4,7 +4,6 @@ import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Norm;
 import io.gptq4j.model.Architecture.NormKind;
-import io.gptq4j.model.Attention.HeadNorms;
 import io.gptq4j.model.Attention.MultiHead;
 import io.gptq4j.model.Attention.NormSpan;
 import io.gptq4j.model.Block;
@@ -35,10 +34,8 @@ final class CohereFamily {
         boolean bias = keys.flag(false, "attention_bias");
         MultiHead attention = llama.attention(bias, bias, keys.rotary(llama.headDim, true));
         if (keys.flag(false, "use_qk_norm")) {
-            attention = attention.withNorms(new HeadNorms(
-                    NormSpan.EACH_HEAD,
-                    new Norm(NormKind.LAYER_UNBIASED, "self_attn.q_norm", llama.headDim, eps),
-                    new Norm(NormKind.LAYER_UNBIASED, "self_attn.k_norm", llama.headDim, eps)));
+            attention = attention.withNorms(
+                    llama.headNorms(NormSpan.EACH_HEAD, NormKind.LAYER_UNBIASED, "norm", eps));
         }
         Block block = block(llama, attention, eps);
         return llama.architecture("cohere", llama.embedding(), llama.blocks(layer -> block), head(llama, eps));

@@ -90,12 +90,10 @@ final class DeepseekFamily {
     /** 1 / sqrt(head), times what YaRN makes of the temperature, squared, as both sides of a score have it. */
     private static double scale(Keys keys, int headDim) throws CheckpointException {
         Optional<ModelConfig> rope = keys.rope();
-        double temperature = 1;
-        if (rope.isPresent()) {
-            double factor = rope.get().doubleValue("factor", 1);
-            double all = rope.get().doubleValue("mscale_all_dim", 0);
-            temperature = factor > 1 ? 0.1 * all * Math.log(factor) + 1 : 1;
-        }
+        double temperature = rope.isEmpty()
+                ? 1
+                : RopeScalings.growth(
+                        rope.get().doubleValue("factor", 1), rope.get().doubleValue("mscale_all_dim", 0));
         return temperature * temperature / Math.sqrt(headDim);
     }
 

@@ -30,27 +30,11 @@ final class Gemma3Family {
 
     private static Architecture read(Keys keys) throws CheckpointException {
         LlamaLayout llama = new LlamaLayout(keys, 4, 256);
-        keys.activation("gelu_pytorch_tanh", "hidden_act"); // known, but hidden_activation counts
-        boolean bias = keys.flag(false, "attention_bias");
-        keys.ignore("hidden_act"); // hidden_activation counts
-        MultiHead attention = llama.attention(bias, bias, global(keys, llama.headDim))
-                .withScale(1 / Math.sqrt(keys.numberOr(256, "query_pre_attn_scalar")))
+        MultiHead attention = Gemma2Family.attention(llama, global(keys, llama.headDim))
                 .withNorms(llama.headNorms(NormKind.RMS_PLUS_ONE, llama.eps()));
         MultiHead local = attention.withPosition(local(keys, llama.headDim)).withWindow(llama.window(4096));
         IntPredicate sliding = llama.sliding(6);
-        return llama.architecture(
-                "gemma3",
-                llama.embedding().withScale(Math.sqrt(llama.hidden)),
-                llama.blocks(
-                        layer -> sliding.test(layer) ? local : attention,
-                        llama.gated(
-                                "mlp",
-                                keys.integer("intermediate_size"),
-                                false,
-                                keys.activation("gelu_pytorch_tanh", "hidden_activation")),
-                        llama.normsAround(NormKind.RMS_PLUS_ONE, llama.eps())),
-                llama.head(NormKind.RMS_PLUS_ONE, llama.eps(), true)
-                        .withSoftcap(keys.numberOrNone(0, "final_logit_softcapping")));
+        return Gemma2Family.architecture("gemma3", llama, layer -> sliding.test(layer) ? local : attention, 0);
     }
 
     private static Position global(Keys keys, int headDim) throws CheckpointException {

@@ -9,12 +9,14 @@ import io.gptq4j.model.Attention.Fused;
 import io.gptq4j.model.Attention.MultiHead;
 import io.gptq4j.model.Block;
 import io.gptq4j.model.Block.Norms;
+import io.gptq4j.model.Block.Residual;
 import io.gptq4j.model.Embedding;
 import io.gptq4j.model.Embedding.LearnedPositions;
 import io.gptq4j.model.Head;
 import io.gptq4j.model.Mlp;
 import io.gptq4j.model.Position;
 import io.gptq4j.model.RopeScaling;
+import java.util.Collections;
 import java.util.List;
 
 /**
@@ -88,6 +90,21 @@ final class GptLayout {
     /** {@code transformer.ln_f} and {@code lm_head}. */
     Head head(boolean tiedByDefault) throws CheckpointException {
         return Head.of(norm("transformer.ln_f"), "lm_head", keys.flag(tiedByDefault, "tie_word_embeddings"));
+    }
+
+    /** The whole of GPT-J and CodeGen: attention and MLP side by side after {@code ln_1}, and a head with a bias. */
+    Architecture parallel(String family, MultiHead attention) throws CheckpointException {
+        Block block = new Block(
+                attention,
+                mlp("fc_in", "fc_out", "gelu_new", false),
+                Norms.before(norm("ln_1"), norm("ln_1")),
+                Residual.PARALLEL);
+        return architecture(
+                family,
+                positions(2048),
+                embedding(),
+                Collections.nCopies(layers, block),
+                head(false).withBias(true));
     }
 
     /** The whole, with {@code transformer.h}. */

@@ -37,10 +37,7 @@ final class GptNeoFamily {
                         gpt.heads,
                         gpt.headDim,
                         new Position.None(),
-                        new Separate(
-                                new Linear("attn.attention.q_proj", hidden, hidden, false),
-                                new Linear("attn.attention.k_proj", hidden, hidden, false),
-                                new Linear("attn.attention.v_proj", hidden, hidden, false)),
+                        Separate.under("attn.attention", hidden, hidden, hidden, false),
                         new Linear("attn.attention.out_proj", hidden, hidden, true))
                 .withScale(1);
         Mlp mlp = gpt.mlp("c_fc", "c_proj", "gelu_new", false);

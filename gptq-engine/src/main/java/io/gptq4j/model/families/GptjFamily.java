@@ -5,12 +5,8 @@ import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Attention.MultiHead;
 import io.gptq4j.model.Attention.Separate;
-import io.gptq4j.model.Block;
-import io.gptq4j.model.Block.Norms;
-import io.gptq4j.model.Block.Residual;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
-import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
 
@@ -37,21 +33,8 @@ final class GptjFamily {
                 gpt.heads,
                 gpt.headDim,
                 gpt.rotary(),
-                new Separate(
-                        new Linear("attn.q_proj", hidden, hidden, false),
-                        new Linear("attn.k_proj", hidden, hidden, false),
-                        new Linear("attn.v_proj", hidden, hidden, false)),
+                Separate.under("attn", hidden, hidden, hidden, false),
                 new Linear("attn.out_proj", hidden, hidden, false));
-        Block block = new Block(
-                attention,
-                gpt.mlp("fc_in", "fc_out", "gelu_new", false),
-                Norms.before(gpt.norm("ln_1"), gpt.norm("ln_1")),
-                Residual.PARALLEL);
-        return gpt.architecture(
-                "gptj",
-                gpt.positions(2048),
-                gpt.embedding(),
-                Collections.nCopies(gpt.layers, block),
-                gpt.head(false).withBias(true));
+        return gpt.parallel("gptj", attention);
     }
 }

@@ -6,6 +6,7 @@ import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Architecture.Norm;
 import io.gptq4j.model.Architecture.NormKind;
+import io.gptq4j.model.Attention;
 import io.gptq4j.model.Attention.Fused;
 import io.gptq4j.model.Attention.HeadNorms;
 import io.gptq4j.model.Attention.MultiHead;
@@ -64,16 +65,18 @@ final class LlamaLayout {
     }
 
     MultiHead attention(boolean qkvBias, boolean outputBias, Position position) {
+        return attention(qkvBias, "self_attn.o_proj", outputBias, position);
+    }
+
+    /** The same with another name for o. */
+    MultiHead attention(boolean qkvBias, String output, boolean outputBias, Position position) {
         return MultiHead.of(
                 heads,
                 kvHeads,
                 headDim,
                 position,
-                new Separate(
-                        new Linear("self_attn.q_proj", hidden, heads * headDim, qkvBias),
-                        new Linear("self_attn.k_proj", hidden, kvHeads * headDim, qkvBias),
-                        new Linear("self_attn.v_proj", hidden, kvHeads * headDim, qkvBias)),
-                new Linear("self_attn.o_proj", heads * headDim, hidden, outputBias));
+                Separate.under("self_attn", hidden, heads * headDim, kvHeads * headDim, qkvBias),
+                new Linear(output, heads * headDim, hidden, outputBias));
     }
 
     /** One module {@code self_attn.NAME} for all queries, all keys, all values, without biases. */
@@ -120,10 +123,15 @@ final class LlamaLayout {
 
     /** Norms over each head of queries and keys, {@code self_attn.q_norm} and {@code self_attn.k_norm}. */
     HeadNorms headNorms(NormKind kind, double eps) {
+        return headNorms(NormSpan.HEAD, kind, "norm", eps);
+    }
+
+    /** Norms {@code self_attn.q_NAME} and {@code self_attn.k_NAME}, each over a head. */
+    HeadNorms headNorms(NormSpan span, NormKind kind, String name, double eps) {
         return new HeadNorms(
-                NormSpan.HEAD,
-                new Norm(kind, "self_attn.q_norm", headDim, eps),
-                new Norm(kind, "self_attn.k_norm", headDim, eps));
+                span,
+                new Norm(kind, "self_attn.q_" + name, headDim, eps),
+                new Norm(kind, "self_attn.k_" + name, headDim, eps));
     }
 
     /** gate, up and down under {@code mlp}. */
@@ -214,6 +222,14 @@ final class LlamaLayout {
     /** What makes a block of its number. */
     interface BlockOf {
         Block block(int layer) throws CheckpointException;
+    }
+
+    /** Blocks with a dense MLP where {@code dense} says so, and experts in the others. */
+    List<Block> blocks(IntPredicate dense, Attention attention, Mlp mlp, Mlp experts, Norms norms)
+            throws CheckpointException {
+        Block one = new Block(attention, mlp, norms, Residual.SEQUENTIAL);
+        Block other = new Block(attention, experts, norms, Residual.SEQUENTIAL);
+        return blocks(layer -> dense.test(layer) ? one : other);
     }
 
     /** One block for each layer. */

@@ -58,10 +58,7 @@ final class OptFamily {
                 heads,
                 headDim,
                 new Position.None(),
-                new Separate(
-                        new Linear("self_attn.q_proj", hidden, hidden, bias),
-                        new Linear("self_attn.k_proj", hidden, hidden, bias),
-                        new Linear("self_attn.v_proj", hidden, hidden, bias)),
+                Separate.under("self_attn", hidden, hidden, hidden, bias),
                 new Linear("self_attn.out_proj", hidden, hidden, bias));
         Block block = new Block(
                 attention.withScale(scale(keys, headDim)),

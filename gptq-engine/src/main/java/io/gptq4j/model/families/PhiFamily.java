@@ -2,13 +2,10 @@ package io.gptq4j.model.families;
 
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.model.Architecture;
-import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Architecture.Norm;
 import io.gptq4j.model.Architecture.NormKind;
-import io.gptq4j.model.Attention.HeadNorms;
 import io.gptq4j.model.Attention.MultiHead;
 import io.gptq4j.model.Attention.NormSpan;
-import io.gptq4j.model.Attention.Separate;
 import io.gptq4j.model.Block;
 import io.gptq4j.model.Block.Norms;
 import io.gptq4j.model.Block.Residual;
@@ -35,24 +32,10 @@ final class PhiFamily {
     private static Architecture read(Keys keys) throws CheckpointException {
         LlamaLayout llama = new LlamaLayout(keys);
         double eps = keys.numberOr(1e-5, "layer_norm_eps");
-        int hidden = llama.hidden;
-        int kv = llama.kvHeads * llama.headDim;
-        int width = llama.heads * llama.headDim;
-        MultiHead attention = MultiHead.of(
-                llama.heads,
-                llama.kvHeads,
-                llama.headDim,
-                keys.partialRotary(llama.headDim, 0.5, false),
-                new Separate(
-                        new Linear("self_attn.q_proj", hidden, width, true),
-                        new Linear("self_attn.k_proj", hidden, kv, true),
-                        new Linear("self_attn.v_proj", hidden, kv, true)),
-                new Linear("self_attn.dense", width, hidden, true));
+        MultiHead attention =
+                llama.attention(true, "self_attn.dense", true, keys.partialRotary(llama.headDim, 0.5, false));
         if (keys.flag(false, "qk_layernorm")) {
-            attention = attention.withNorms(new HeadNorms(
-                    NormSpan.HEAD,
-                    new Norm(NormKind.LAYER, "self_attn.q_layernorm", llama.headDim, eps),
-                    new Norm(NormKind.LAYER, "self_attn.k_layernorm", llama.headDim, eps)));
+            attention = attention.withNorms(llama.headNorms(NormSpan.HEAD, NormKind.LAYER, "layernorm", eps));
         }
         Norm norm = llama.norm(NormKind.LAYER, "input_layernorm", eps);
         Block block = new Block(

@@ -83,7 +83,7 @@ final class RopeScalings {
     }
 
     /** YaRN's factor on scores, its square root: how much they grow with the length of the context. */
-    private static double growth(double factor, double scale) {
+    static double growth(double factor, double scale) {
         return factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1;
     }
 

@@ -4,7 +4,6 @@ import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Norm;
 import io.gptq4j.model.Architecture.NormKind;
-import io.gptq4j.model.Attention.HeadNorms;
 import io.gptq4j.model.Attention.MultiHead;
 import io.gptq4j.model.Attention.NormSpan;
 import io.gptq4j.model.Block;
@@ -35,10 +34,8 @@ final class StableLmFamily {
         MultiHead attention = llama.attention(
                 keys.flag(false, "use_qkv_bias"), false, keys.partialRotary(llama.headDim, 0.25, false));
         if (keys.flag(false, "qk_layernorm")) {
-            attention = attention.withNorms(new HeadNorms(
-                    NormSpan.EACH_HEAD_APART,
-                    new Norm(NormKind.LAYER_UNBIASED, "self_attn.q_layernorm", llama.headDim, eps),
-                    new Norm(NormKind.LAYER_UNBIASED, "self_attn.k_layernorm", llama.headDim, eps)));
+            attention = attention.withNorms(
+                    llama.headNorms(NormSpan.EACH_HEAD_APART, NormKind.LAYER_UNBIASED, "layernorm", eps));
         }
         boolean parallel = keys.flag(false, "use_parallel_residual");
         Norm norm = llama.norm(NormKind.LAYER, "input_layernorm", eps);
