@@ -6,13 +6,13 @@ import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Head;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
-import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.IntStream;
 
 /**
  * Models of images and text whose text model is of a family of its own: config.json has that one's keys in {@code text_config},
@@ -24,8 +24,9 @@ import java.util.Set;
  * @param flat whether the text model's keys may lie beside the others
  * @param layouts how its tensors have been named, first what stands for the families' own {@code model.}; the first layout is
  *     taken unless the checkpoint's tensors say otherwise
+ * @param ignored keys of the text model that say nothing about text alone
  */
-record MultimodalFamily(String name, String textType, boolean flat, List<String> layouts)
+record MultimodalFamily(String name, String textType, boolean flat, List<String> layouts, List<String> ignored)
         implements ModelFamily.Reader {
     private static final List<String> OLD_FIRST = List.of("language_model.model.", "model.language_model.");
     private static final List<String> NEW_FIRST = List.of("model.language_model.", "language_model.model.");
@@ -67,7 +68,12 @@ record MultimodalFamily(String name, String textType, boolean flat, List<String>
             "Small 3.1 and 3.2, Ministral 3; text model of mistral or ministral3",
             EnumSet.of(Server.VLLM, Server.TRANSFORMERS));
     static final ModelFamily PALIGEMMA = family(
-            new MultimodalFamily("paligemma", "gemma", false, OLD_FIRST),
+            new MultimodalFamily(
+                    "paligemma",
+                    "gemma",
+                    false,
+                    OLD_FIRST,
+                    List.of("use_bidirectional_attention")), // of images and the prompt, not of the text that follows
             "1 and 2; text model of gemma or gemma2",
             EnumSet.allOf(Server.class));
     static final ModelFamily MLLAMA = family(
@@ -75,19 +81,31 @@ record MultimodalFamily(String name, String textType, boolean flat, List<String>
             "Llama 3.2 Vision; layers that look at images are carried along, as text alone skips them",
             EnumSet.allOf(Server.class));
 
-    /** The text models that only exist within others, as which family each is read. */
-    private static final Map<String, String> SAME_AS = Map.of(
-            "qwen2_vl_text", "qwen2",
-            "qwen2_5_vl_text", "qwen2",
-            "qwen3_vl_text", "qwen3",
-            "mllama_text_model", "llama");
-
     private static final String TIED = "tie_word_embeddings";
 
-    /** Rows of mllama's embedding after those of the vocabulary, for the image token. */
-    private static final int IMAGE_ROWS = 8;
+    /**
+     * A text model that only exists within others.
+     *
+     * @param family the {@code model_type} as which it is read
+     * @param skipped the key that lists the layers that text skips
+     * @param extraRows of the embedding, after those of the vocabulary
+     */
+    private record TextModel(String family, Optional<String> skipped, int extraRows) {
+        /** One that is the family's own but for its name. */
+        TextModel(String family) {
+            this(family, Optional.empty(), 0);
+        }
+    }
 
-    private static final String CROSS = "cross_attention_layers";
+    private static final Map<String, TextModel> TEXT_MODELS = Map.of(
+            "qwen2_vl_text", new TextModel("qwen2"),
+            "qwen2_5_vl_text", new TextModel("qwen2"),
+            "qwen3_vl_text", new TextModel("qwen3"),
+            "mllama_text_model", new TextModel("llama", Optional.of("cross_attention_layers"), 8)); // rows for images
+
+    MultimodalFamily(String name, String textType, boolean flat, List<String> layouts) {
+        this(name, textType, flat, layouts, List.of());
+    }
 
     private static ModelFamily family(MultimodalFamily reader, String variants, Set<Server> servers) {
         return family(reader, List.of(reader.name), variants, servers);
@@ -111,6 +129,29 @@ record MultimodalFamily(String name, String textType, boolean flat, List<String>
                     + " text model of model_type \"" + name + "\"");
         }
         ModelConfig text = nested.orElse(config);
+        String said = nested.isPresent() ? text.stringValue("model_type", textType) : textType;
+        String type = said.equals(config.modelType()) ? textType : said;
+        TextModel model = TEXT_MODELS.getOrDefault(type, new TextModel(type));
+        Map<String, Object> values = textValues(config, text, type);
+        values.put("model_type", model.family());
+        List<?> skipped =
+                model.skipped().map(values::remove).orElse(List.of()) instanceof List<?> list ? list : List.of();
+        if (!skipped.isEmpty()) {
+            int layers = text.with(values).intValue("num_hidden_layers");
+            values.put("num_hidden_layers", (int) IntStream.range(0, layers)
+                    .filter(layer -> !skipped.contains(layer))
+                    .count());
+        }
+        ModelConfig own = text.with(values);
+        ModelFamily.Reading reading =
+                ModelFamilies.reading(nested.isPresent() ? own : own.readAs(model.family()), Map.of());
+        return new ModelFamily.Reading(
+                within(reading.architecture(), model, skipped, config, tensors), reading.warnings());
+    }
+
+    /** The text model's config, complete: what it leaves out is as beside it, or as transformers assumes it. */
+    private Map<String, Object> textValues(ModelConfig config, ModelConfig text, String type)
+            throws CheckpointException {
         Map<String, Object> values = new LinkedHashMap<>(text.values());
         for (String key : ComputationKeys.all()) {
             if (!values.containsKey(key) && config.has(key)) {
@@ -120,40 +161,31 @@ record MultimodalFamily(String name, String textType, boolean flat, List<String>
         if (config.booleanValue(TIED, false)) {
             values.putIfAbsent(TIED, true);
         }
-        if (name.equals("paligemma")) {
-            values.remove(
-                    "use_bidirectional_attention"); // images and the prompt are seen whole, text that follows is not
-        }
+        ignored.forEach(values::remove);
         values.remove("vision_config"); // beside the text model's keys where these are not nested
-        String said = nested.isPresent() ? text.stringValue("model_type", textType) : textType;
-        String type = said.equals(config.modelType()) ? textType : said;
         TextDefaults.of(type).forEach((key, value) -> {
             if (!values.containsKey(key) && !(key.equals("rope_theta") && values.get("rope_parameters") != null)) {
                 values.put(key, value);
             }
         });
-        values.put("model_type", SAME_AS.getOrDefault(type, type));
         withoutSections(values, "rope_scaling");
         withoutSections(values, "rope_parameters");
-        boolean crossing = type.equals("mllama_text_model");
-        Object cross = crossing ? values.remove(CROSS) : null;
-        List<?> skipped = cross instanceof List<?> list ? list : List.of();
-        List<Integer> kept = List.of();
-        if (!skipped.isEmpty()) {
-            kept = without(skipped, text.with(values).intValue("num_hidden_layers"));
-            values.put("num_hidden_layers", kept.size());
-        }
-        ModelConfig own = text.with(values);
-        ModelFamily.Reading reading = ModelFamilies.reading(
-                nested.isPresent() ? own : own.readAs(SAME_AS.getOrDefault(type, type)), Map.of());
-        Architecture alone = reading.architecture();
+        return values;
+    }
+
+    /** The text model under the names that its tensors have in the checkpoint. */
+    private Architecture within(
+            Architecture alone, TextModel model, List<?> skipped, ModelConfig config, Set<String> tensors)
+            throws CheckpointException {
         String layout = layout(tensors);
-        List<Integer> numbers = skipped.isEmpty() ? without(skipped, alone.layers()) : kept;
+        List<Integer> numbers = IntStream.iterate(0, number -> number + 1)
+                .filter(number -> !skipped.contains(number))
+                .limit(alone.layers())
+                .boxed()
+                .toList();
         Architecture whole = alone.within(name, layout, base(layout), head(layout, tensors), numbers);
-        whole = whole.withHead(whole.head().withTied(tied(whole.head(), config, tensors)));
-        return new ModelFamily.Reading(
-                crossing ? whole.withEmbedding(whole.embedding().withExtraRows(IMAGE_ROWS)) : whole,
-                reading.warnings());
+        return whole.withHead(whole.head().withTied(tied(whole.head(), config, tensors)))
+                .withEmbedding(whole.embedding().withExtraRows(model.extraRows()));
     }
 
     /**
@@ -170,17 +202,6 @@ record MultimodalFamily(String name, String textType, boolean flat, List<String>
             });
             values.put(key, plain);
         }
-    }
-
-    /** The numbers of so many layers without those that text skips. */
-    private static List<Integer> without(List<?> skipped, int layers) {
-        List<Integer> numbers = new ArrayList<>();
-        for (int layer = 0; layer < layers; layer++) {
-            if (!skipped.contains(layer)) {
-                numbers.add(layer);
-            }
-        }
-        return numbers;
     }
 
     private String layout(Set<String> tensors) {
