@@ -17,20 +17,9 @@ public record Embedding(
         Optional<LearnedPositions> positions,
         Optional<Norm> norm,
         int extraRows) {
-    /** One with a row for each token and no other. */
-    public Embedding(
-            String tokens,
-            int size,
-            double scale,
-            Optional<Linear> projection,
-            Optional<LearnedPositions> positions,
-            Optional<Norm> norm) {
-        this(tokens, size, scale, projection, positions, norm, 0);
-    }
-
     /** Nothing but the token embedding. */
     public static Embedding of(String tokens, int size) {
-        return new Embedding(tokens, size, 1, Optional.empty(), Optional.empty(), Optional.empty());
+        return new Embedding(tokens, size, 1, Optional.empty(), Optional.empty(), Optional.empty(), 0);
     }
 
     /** The same with rows after those of the vocabulary. */
@@ -52,6 +41,11 @@ public record Embedding(
     /** The same, multiplied. */
     public Embedding withScale(double other) {
         return new Embedding(tokens, size, other, projection, positions, norm, extraRows);
+    }
+
+    /** The same with a projection to the hidden size. */
+    public Embedding withProjection(Linear other) {
+        return new Embedding(tokens, size, scale, Optional.of(other), positions, norm, extraRows);
     }
 
     /** The same with learned positions. */

@@ -26,21 +26,19 @@ public record Head(
         double scale,
         double softcap,
         boolean normalized) {
-    /** One whose matrix is used as it is. */
-    public Head(
-            Optional<Norm> norm,
-            Optional<Linear> projection,
-            String name,
-            boolean tied,
-            boolean bias,
-            double scale,
-            double softcap) {
-        this(norm, projection, name, tied, bias, scale, softcap, false);
-    }
-
     /** A norm and a matrix. */
     public static Head of(Norm norm, String name, boolean tied) {
-        return new Head(Optional.of(norm), Optional.empty(), name, tied, false, 1, 0);
+        return new Head(Optional.of(norm), Optional.empty(), name, tied, false, 1, 0, false);
+    }
+
+    /** The same without a norm. */
+    public Head withoutNorm() {
+        return new Head(Optional.empty(), projection, name, tied, bias, scale, softcap, normalized);
+    }
+
+    /** The same with a projection. */
+    public Head withProjection(Linear other) {
+        return new Head(norm, Optional.of(other), name, tied, bias, scale, softcap, normalized);
     }
 
     /** The same with a bias, or without. */

@@ -3,21 +3,12 @@ package io.gptq4j.model.families;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.model.Activation;
 import io.gptq4j.model.Architecture;
-import io.gptq4j.model.Architecture.Linear;
-import io.gptq4j.model.Architecture.Norm;
 import io.gptq4j.model.Architecture.NormKind;
-import io.gptq4j.model.Attention.Fused;
-import io.gptq4j.model.Attention.MultiHead;
 import io.gptq4j.model.Block;
-import io.gptq4j.model.Block.Norms;
 import io.gptq4j.model.Block.Residual;
-import io.gptq4j.model.Embedding;
-import io.gptq4j.model.Head;
-import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
 import io.gptq4j.model.Position;
-import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
 
@@ -46,35 +37,17 @@ final class BloomFamily {
                             + " out biases that servers add; set slow_but_exact to false to have them added");
         }
         boolean fromNorm = keys.flag(false, "apply_residual_connection_post_layernorm");
+        MegatronLayout megatron = new MegatronLayout(keys, hidden, heads, heads, headDim, NormKind.LAYER, eps);
         Block block = new Block(
-                MultiHead.of(
-                        heads,
-                        heads,
-                        headDim,
-                        new Position.Alibi(8, false, false),
-                        new Fused(new Linear("self_attention.query_key_value", hidden, 3 * hidden, true), heads, "qkv"),
-                        new Linear("self_attention.dense", hidden, hidden, true)),
-                new Mlp.Plain(
-                        Activation.GELU_TANH,
-                        new Linear("mlp.dense_h_to_4h", hidden, 4 * hidden, true),
-                        new Linear("mlp.dense_4h_to_h", 4 * hidden, hidden, true)),
-                Norms.before(
-                        new Norm(NormKind.LAYER, "input_layernorm", hidden, eps),
-                        new Norm(NormKind.LAYER, "post_attention_layernorm", hidden, eps)),
+                megatron.attention("self_attention", new Position.Alibi(8, false, false), heads, true, true),
+                megatron.mlp(Activation.GELU_TANH, 4 * hidden, true),
+                megatron.norms(),
                 fromNorm ? Residual.FROM_NORM : Residual.SEQUENTIAL);
-        return new Architecture(
+        return megatron.architecture(
                 "bloom",
-                hidden,
-                keys.integer("vocab_size"),
                 keys.integerOr(2048, "seq_length"),
-                "transformer.",
-                "transformer.h",
-                Embedding.of("transformer.word_embeddings", hidden)
-                        .withNorm(new Norm(NormKind.LAYER, "transformer.word_embeddings_layernorm", hidden, eps)),
-                Collections.nCopies(keys.count("n_layer", "num_hidden_layers"), block),
-                Head.of(
-                        new Norm(NormKind.LAYER, "transformer.ln_f", hidden, eps),
-                        "lm_head",
-                        keys.flag(true, "tie_word_embeddings")));
+                megatron.embedding().withNorm(megatron.norm("transformer.word_embeddings_layernorm")),
+                keys.count("n_layer", "num_hidden_layers"),
+                block);
     }
 }

@@ -3,13 +3,8 @@ package io.gptq4j.model.families;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.model.Activation;
 import io.gptq4j.model.Architecture;
-import io.gptq4j.model.Architecture.Linear;
-import io.gptq4j.model.Architecture.Norm;
 import io.gptq4j.model.Architecture.NormKind;
-import io.gptq4j.model.Attention.Fused;
-import io.gptq4j.model.Attention.MultiHead;
 import io.gptq4j.model.Block;
-import io.gptq4j.model.Block.Norms;
 import io.gptq4j.model.Block.Residual;
 import io.gptq4j.model.Embedding;
 import io.gptq4j.model.Head;
@@ -21,7 +16,6 @@ import io.gptq4j.model.RopeScaling;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
-import java.util.Optional;
 
 /**
  * ChatGLM2, ChatGLM3 and GLM-4 in the layout of their own code: RMSNorm, half of each head's channels rotated in pairs of
@@ -57,26 +51,19 @@ final class ChatglmFamily {
         boolean qkvBias = keys.flag(false, "add_qkv_bias") || bias;
         NormKind kind = keys.flag(true, "rmsnorm") ? NormKind.RMS : NormKind.LAYER;
         double eps = keys.numberOr(1e-5, "layernorm_epsilon");
-        Linear qkv = new Linear("self_attention.query_key_value", hidden, (heads + 2 * kvHeads) * headDim, qkvBias);
+        MegatronLayout megatron = new MegatronLayout(keys, hidden, heads, kvHeads, headDim, kind, eps);
+        Position rotary = rotary(keys, keys.divided("kv_channels over 2", headDim, 2));
         Block block = new Block(
-                MultiHead.of(
-                        heads,
-                        kvHeads,
-                        headDim,
-                        rotary(keys, keys.divided("kv_channels over 2", headDim, 2)),
-                        new Fused(qkv, shared ? 1 : heads, "qkv"),
-                        new Linear("self_attention.dense", heads * headDim, hidden, bias)),
-                new Mlp.FusedGated(
-                        Activation.SILU,
-                        new Linear("mlp.dense_h_to_4h", hidden, 2 * inner, bias),
-                        new Linear("mlp.dense_4h_to_h", inner, hidden, bias)),
-                Norms.before(
-                        new Norm(kind, "input_layernorm", hidden, eps),
-                        new Norm(kind, "post_attention_layernorm", hidden, eps)),
+                megatron.attention("self_attention", rotary, shared ? 1 : heads, qkvBias, bias),
+                new Mlp.FusedGated(Activation.SILU, megatron.up(2 * inner, bias), megatron.down(inner, bias)),
+                megatron.norms(),
                 keys.flag(false, "apply_residual_connection_post_layernorm")
                         ? Residual.FROM_NORM
                         : Residual.SEQUENTIAL);
-        boolean finalNorm = keys.flag(true, "post_layer_norm");
+        Head head = Head.of(
+                megatron.norm("transformer.encoder.final_layernorm"),
+                "transformer.output_layer",
+                keys.flag(false, "tie_word_embeddings"));
         return new Architecture(
                 "chatglm",
                 hidden,
@@ -86,15 +73,7 @@ final class ChatglmFamily {
                 "transformer.encoder.layers",
                 Embedding.of("transformer.embedding.word_embeddings", hidden),
                 Collections.nCopies(keys.count("num_layers", "num_hidden_layers"), block),
-                new Head(
-                        Optional.of(new Norm(kind, "transformer.encoder.final_layernorm", hidden, eps))
-                                .filter(norm -> finalNorm),
-                        Optional.empty(),
-                        "transformer.output_layer",
-                        keys.flag(false, "tie_word_embeddings"),
-                        false,
-                        1,
-                        0));
+                keys.flag(true, "post_layer_norm") ? head : head.withoutNorm());
     }
 
     /** {@code rope_ratio} multiplies the base; in ChatGLM2's own code, of which chatglm2-6b-32k makes use, it divides positions. */

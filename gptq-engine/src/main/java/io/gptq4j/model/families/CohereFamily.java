@@ -34,8 +34,7 @@ final class CohereFamily {
         boolean bias = keys.flag(false, "attention_bias");
         MultiHead attention = llama.attention(bias, bias, keys.rotary(llama.headDim, true));
         if (keys.flag(false, "use_qk_norm")) {
-            attention = attention.withNorms(
-                    llama.headNorms(NormSpan.EACH_HEAD, NormKind.LAYER_UNBIASED, "norm", eps));
+            attention = attention.withNorms(llama.headNorms(NormSpan.EACH_HEAD, NormKind.LAYER_UNBIASED, "norm", eps));
         }
         Block block = block(llama, attention, eps);
         return llama.architecture("cohere", llama.embedding(), llama.blocks(layer -> block), head(llama, eps));

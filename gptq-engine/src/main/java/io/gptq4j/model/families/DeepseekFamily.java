@@ -7,8 +7,6 @@ import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Architecture.Norm;
 import io.gptq4j.model.Architecture.NormKind;
 import io.gptq4j.model.Attention.Latent;
-import io.gptq4j.model.Block;
-import io.gptq4j.model.Block.Residual;
 import io.gptq4j.model.Mlp;
 import io.gptq4j.model.Mlp.GroupScore;
 import io.gptq4j.model.Mlp.Routing;
@@ -42,15 +40,13 @@ final class DeepseekFamily {
         LlamaLayout llama = new LlamaLayout(keys);
         keys.only(1, "moe_layer_freq");
         Latent attention = attention(llama, keys, third);
-        Block.Norms norms = llama.norms(NormKind.RMS, llama.eps());
-        Block dense = new Block(attention, llama.mlp(false), norms, Residual.SEQUENTIAL);
+        Mlp dense = llama.mlp(false);
         int first = keys.integerOr(third ? 3 : 0, "first_k_dense_replace");
-        Block sparse =
-                first < llama.layers ? new Block(attention, experts(llama, third), norms, Residual.SEQUENTIAL) : dense;
+        Mlp experts = first < llama.layers ? experts(llama, third) : dense;
         return llama.architecture(
                 third ? "deepseek_v3" : "deepseek_v2",
                 llama.embedding(),
-                llama.blocks(layer -> layer < first ? dense : sparse),
+                llama.blocks(layer -> layer < first, attention, dense, experts, llama.norms(NormKind.RMS, llama.eps())),
                 llama.head(NormKind.RMS, llama.eps(), false));
     }
 
@@ -99,28 +95,9 @@ final class DeepseekFamily {
 
     private static Mlp experts(LlamaLayout llama, boolean third) throws CheckpointException {
         Keys keys = llama.keys;
-        String method = keys.textOr(third ? "noaux_tc" : "greedy", "topk_method");
-        keys.only(third ? "sigmoid" : "softmax", "scoring_func");
-        boolean grouped = third || method.equals("group_limited_greedy");
-        if (third ? !method.equals("noaux_tc") : !grouped && !method.equals("greedy")) {
-            throw keys.error("topk_method = " + method + " is not supported for this family");
-        }
-        if (!third) {
-            keys.only(false, "norm_topk_prob"); // implementations disagree on what it does to routed_scaling_factor
-        }
-        int groups = keys.integerOr(third ? 8 : 1, "n_group");
-        int open = keys.integerOr(third ? 4 : 1, "topk_group");
+        Routing routing = third ? routingOfV3(keys) : routingOfV2(keys);
         int inner = keys.integer("moe_intermediate_size");
         int shared = keys.integerOrNone(third ? 1 : 2, "n_shared_experts");
-        Routing routing = new Routing(
-                third ? Scoring.SIGMOID : Scoring.SOFTMAX,
-                keys.integer("num_experts_per_tok"),
-                third && keys.flag(true, "norm_topk_prob"),
-                keys.numberOr(third ? 2.5 : 1, "routed_scaling_factor"),
-                third ? Optional.of("mlp.gate.e_score_correction_bias") : Optional.empty(),
-                grouped ? groups : 1,
-                grouped ? open : 1,
-                third ? GroupScore.TOP_2 : GroupScore.MAX);
         return new ExpertsLayout(llama, keys.count("n_routed_experts", "num_local_experts"), routing)
                 .experts(
                         inner,
@@ -128,5 +105,42 @@ final class DeepseekFamily {
                                 ? Optional.empty()
                                 : Optional.of(llama.gated("mlp.shared_experts", inner * shared, false)),
                         Optional.empty());
+    }
+
+    private static Routing routingOfV2(Keys keys) throws CheckpointException {
+        boolean grouped = method(keys, "greedy", "group_limited_greedy").equals("group_limited_greedy");
+        keys.only("softmax", "scoring_func");
+        keys.only(false, "norm_topk_prob"); // implementations disagree on what it does to routed_scaling_factor
+        int groups = keys.integerOr(1, "n_group");
+        int open = keys.integerOr(1, "topk_group");
+        return new Routing(
+                Scoring.SOFTMAX,
+                keys.integer("num_experts_per_tok"),
+                false,
+                keys.numberOr(1, "routed_scaling_factor"),
+                Optional.empty(),
+                grouped ? groups : 1,
+                grouped ? open : 1,
+                GroupScore.MAX);
+    }
+
+    private static Routing routingOfV3(Keys keys) throws CheckpointException {
+        method(keys, "noaux_tc");
+        keys.only("sigmoid", "scoring_func");
+        return ExpertsLayout.biased(
+                keys.integer("num_experts_per_tok"),
+                keys.flag(true, "norm_topk_prob"),
+                keys.numberOr(2.5, "routed_scaling_factor"),
+                keys.integerOr(8, "n_group"),
+                keys.integerOr(4, "topk_group"));
+    }
+
+    /** One of these values of {@code topk_method}, the first if it is missing. */
+    private static String method(Keys keys, String... supported) throws CheckpointException {
+        String method = keys.textOr(supported[0], "topk_method");
+        if (!List.of(supported).contains(method)) {
+            throw keys.error("topk_method = " + method + " is not supported for this family");
+        }
+        return method;
     }
 }

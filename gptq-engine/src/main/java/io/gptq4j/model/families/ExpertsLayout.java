@@ -20,6 +20,19 @@ final class ExpertsLayout {
         this.routing = routing;
     }
 
+    /** DeepSeek-V3's choice, whose sigmoids have a bias that does not count for the weights. */
+    static Mlp.Routing biased(int chosen, boolean normalized, double factor, int groups, int chosenGroups) {
+        return new Mlp.Routing(
+                Mlp.Scoring.SIGMOID,
+                chosen,
+                normalized,
+                factor,
+                Optional.of("mlp.gate.e_score_correction_bias"),
+                groups,
+                chosenGroups,
+                Mlp.GroupScore.TOP_2);
+    }
+
     /** Under {@code mlp}, each with so many inner channels. */
     Mlp.Experts experts(int intermediate, Optional<Mlp.Gated> shared, Optional<Linear> sharedGate)
             throws CheckpointException {

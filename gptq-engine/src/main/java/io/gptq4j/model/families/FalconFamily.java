@@ -2,21 +2,14 @@ package io.gptq4j.model.families;
 
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.model.Architecture;
-import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Architecture.Norm;
 import io.gptq4j.model.Architecture.NormKind;
-import io.gptq4j.model.Attention.Fused;
-import io.gptq4j.model.Attention.MultiHead;
 import io.gptq4j.model.Block;
 import io.gptq4j.model.Block.Norms;
 import io.gptq4j.model.Block.Residual;
-import io.gptq4j.model.Embedding;
-import io.gptq4j.model.Head;
-import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
 import io.gptq4j.model.Position;
-import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
 
@@ -54,43 +47,21 @@ final class FalconFamily {
         boolean bias = keys.flag(false, "bias");
         double eps = keys.numberOr(1e-5, "layer_norm_epsilon");
         Position rotary = keys.rotary(headDim, false);
-        Norm first = new Norm(NormKind.LAYER, norms == 2 && parallel ? "ln_attn" : "input_layernorm", hidden, eps);
-        Norm second = !parallel
-                ? new Norm(NormKind.LAYER, "post_attention_layernorm", hidden, eps)
-                : norms == 2 ? new Norm(NormKind.LAYER, "ln_mlp", hidden, eps) : first;
+        MegatronLayout megatron = new MegatronLayout(keys, hidden, heads, kvHeads, headDim, NormKind.LAYER, eps);
+        Norm first = megatron.norm(norms == 2 && parallel ? "ln_attn" : "input_layernorm");
+        Norm second =
+                !parallel ? megatron.norm("post_attention_layernorm") : norms == 2 ? megatron.norm("ln_mlp") : first;
+        Position position = keys.flag(false, "alibi") ? new Position.Alibi(8, true, true) : rotary;
         Block block = new Block(
-                MultiHead.of(
-                        heads,
-                        kvHeads,
-                        headDim,
-                        keys.flag(false, "alibi") ? new Position.Alibi(8, true, true) : rotary,
-                        new Fused(
-                                new Linear(
-                                        "self_attention.query_key_value",
-                                        hidden,
-                                        (heads + 2 * kvHeads) * headDim,
-                                        bias),
-                                kvHeads,
-                                "qkv"),
-                        new Linear("self_attention.dense", hidden, hidden, bias)),
-                new Mlp.Plain(
-                        keys.activation("gelu", "activation"),
-                        new Linear("mlp.dense_h_to_4h", hidden, inner, bias),
-                        new Linear("mlp.dense_4h_to_h", inner, hidden, bias)),
+                megatron.attention("self_attention", position, kvHeads, bias, bias),
+                megatron.mlp(keys.activation("gelu", "activation"), inner, bias),
                 Norms.before(first, second),
                 parallel ? Residual.PARALLEL : Residual.SEQUENTIAL);
-        return new Architecture(
+        return megatron.architecture(
                 "falcon",
-                hidden,
-                keys.integer("vocab_size"),
                 keys.integerOr(2048, "max_position_embeddings"),
-                "transformer.",
-                "transformer.h",
-                Embedding.of("transformer.word_embeddings", hidden),
-                Collections.nCopies(keys.count("num_hidden_layers", "n_layer"), block),
-                Head.of(
-                        new Norm(NormKind.LAYER, "transformer.ln_f", hidden, eps),
-                        "lm_head",
-                        keys.flag(true, "tie_word_embeddings")));
+                megatron.embedding(),
+                keys.count("num_hidden_layers", "n_layer"),
+                block);
     }
 }

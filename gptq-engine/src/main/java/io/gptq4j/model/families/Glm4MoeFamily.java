@@ -4,11 +4,7 @@ import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.NormKind;
 import io.gptq4j.model.Attention.MultiHead;
-import io.gptq4j.model.Block;
-import io.gptq4j.model.Block.Residual;
-import io.gptq4j.model.Mlp.GroupScore;
-import io.gptq4j.model.Mlp.Routing;
-import io.gptq4j.model.Mlp.Scoring;
+import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
 import java.util.EnumSet;
@@ -35,33 +31,24 @@ final class Glm4MoeFamily {
             attention = attention.withNorms(llama.headNorms(NormKind.RMS, eps));
         }
         int inner = keys.integer("moe_intermediate_size");
-        Routing routing = new Routing(
-                Scoring.SIGMOID,
+        Mlp.Routing routing = ExpertsLayout.biased(
                 keys.integerOr(8, "num_experts_per_tok"),
                 keys.flag(true, "norm_topk_prob"),
                 keys.numberOr(1, "routed_scaling_factor"),
-                Optional.of("mlp.gate.e_score_correction_bias"),
                 keys.integerOr(1, "n_group"),
-                keys.integerOr(1, "topk_group"),
-                GroupScore.TOP_2);
+                keys.integerOr(1, "topk_group"));
         ExpertsLayout layout =
                 new ExpertsLayout(llama, keys.integerOr(128, "n_routed_experts", "num_experts"), routing);
-        Block.Norms norms = llama.norms(NormKind.RMS, eps);
-        Block dense = new Block(attention, llama.mlp(false), norms, Residual.SEQUENTIAL);
-        Block sparse = new Block(
-                attention,
-                layout.experts(
-                        inner,
-                        Optional.of(llama.gated(
-                                "mlp.shared_experts", inner * keys.integerOr(1, "n_shared_experts"), false)),
-                        Optional.empty()),
-                norms,
-                Residual.SEQUENTIAL);
+        Mlp experts = layout.experts(
+                inner,
+                Optional.of(llama.gated("mlp.shared_experts", inner * keys.integerOr(1, "n_shared_experts"), false)),
+                Optional.empty());
         int first = keys.integerOr(1, "first_k_dense_replace");
         return llama.architecture(
                 "glm4_moe",
                 llama.embedding(),
-                llama.blocks(layer -> layer < first ? dense : sparse),
+                llama.blocks(
+                        layer -> layer < first, attention, llama.mlp(false), experts, llama.norms(NormKind.RMS, eps)),
                 llama.head(NormKind.RMS, eps, false));
     }
 }

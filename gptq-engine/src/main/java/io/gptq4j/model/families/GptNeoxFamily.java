@@ -2,17 +2,11 @@ package io.gptq4j.model.families;
 
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.model.Architecture;
-import io.gptq4j.model.Architecture.Linear;
-import io.gptq4j.model.Architecture.Norm;
 import io.gptq4j.model.Architecture.NormKind;
-import io.gptq4j.model.Attention.Fused;
-import io.gptq4j.model.Attention.MultiHead;
 import io.gptq4j.model.Block;
-import io.gptq4j.model.Block.Norms;
 import io.gptq4j.model.Block.Residual;
 import io.gptq4j.model.Embedding;
 import io.gptq4j.model.Head;
-import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
 import java.util.Collections;
@@ -40,21 +34,11 @@ final class GptNeoxFamily {
         int inner = keys.integer("intermediate_size");
         double eps = keys.numberOr(1e-5, "layer_norm_eps");
         boolean bias = keys.flag(true, "attention_bias");
+        MegatronLayout megatron = new MegatronLayout(keys, hidden, heads, heads, headDim, NormKind.LAYER, eps);
         Block block = new Block(
-                MultiHead.of(
-                        heads,
-                        heads,
-                        headDim,
-                        keys.partialRotary(headDim, 0.25, false),
-                        new Fused(new Linear("attention.query_key_value", hidden, 3 * hidden, bias), heads, "qkv"),
-                        new Linear("attention.dense", hidden, hidden, bias)),
-                new Mlp.Plain(
-                        keys.activation("gelu", "hidden_act"),
-                        new Linear("mlp.dense_h_to_4h", hidden, inner, true),
-                        new Linear("mlp.dense_4h_to_h", inner, hidden, true)),
-                Norms.before(
-                        new Norm(NormKind.LAYER, "input_layernorm", hidden, eps),
-                        new Norm(NormKind.LAYER, "post_attention_layernorm", hidden, eps)),
+                megatron.attention("attention", keys.partialRotary(headDim, 0.25, false), heads, bias, bias),
+                megatron.mlp(keys.activation("gelu", "hidden_act"), inner, true),
+                megatron.norms(),
                 keys.flag(true, "use_parallel_residual") ? Residual.PARALLEL : Residual.SEQUENTIAL);
         return new Architecture(
                 "gpt_neox",
@@ -66,7 +50,7 @@ final class GptNeoxFamily {
                 Embedding.of("gpt_neox.embed_in", hidden),
                 Collections.nCopies(keys.count("num_hidden_layers"), block),
                 Head.of(
-                        new Norm(NormKind.LAYER, "gpt_neox.final_layer_norm", hidden, eps),
+                        megatron.norm("gpt_neox.final_layer_norm"),
                         "embed_out",
                         keys.flag(false, "tie_word_embeddings")));
     }

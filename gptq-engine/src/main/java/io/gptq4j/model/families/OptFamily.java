@@ -20,7 +20,6 @@ import io.gptq4j.model.Position;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
-import java.util.Optional;
 import java.util.regex.Pattern;
 
 /**
@@ -44,12 +43,11 @@ final class OptFamily {
         int heads = keys.integer("num_attention_heads");
         int headDim = keys.divided("hidden_size over num_attention_heads", hidden, heads);
         int ffn = keys.integer("ffn_dim");
-        int embedding = keys.integerOr(hidden, "word_embed_proj_dim");
+        int size = keys.integerOr(hidden, "word_embed_proj_dim");
         int positions = keys.integerOr(2048, "max_position_embeddings");
         boolean bias = keys.flag(true, "enable_bias");
         boolean before = keys.flag(true, "do_layer_norm_before");
         boolean finalNorm = !keys.flag(false, "_remove_final_layer_norm") && before;
-        boolean narrow = embedding != hidden;
         NormKind kind = keys.flag(true, "layer_norm_elementwise_affine") ? NormKind.LAYER : NormKind.LAYER_PLAIN;
         Norm attentionNorm = new Norm(kind, "self_attn_layer_norm", hidden, 1e-5);
         Norm mlpNorm = new Norm(kind, "final_layer_norm", hidden, 1e-5);
@@ -68,6 +66,16 @@ final class OptFamily {
                         new Linear("fc2", ffn, hidden, bias)),
                 before ? Norms.before(attentionNorm, mlpNorm) : Norms.after(attentionNorm, mlpNorm),
                 before ? Residual.SEQUENTIAL : Residual.POST_NORM);
+        Embedding embedding = Embedding.of("model.decoder.embed_tokens", size)
+                .withPositions(new LearnedPositions("model.decoder.embed_positions", positions, 2));
+        Head head = Head.of(
+                new Norm(kind, "model.decoder.final_layer_norm", hidden, 1e-5),
+                "lm_head",
+                keys.flag(true, "tie_word_embeddings"));
+        if (size != hidden) {
+            embedding = embedding.withProjection(new Linear("model.decoder.project_in", size, hidden, false));
+            head = head.withProjection(new Linear("model.decoder.project_out", hidden, size, false));
+        }
         return new Architecture(
                 "opt",
                 hidden,
@@ -75,25 +83,9 @@ final class OptFamily {
                 positions,
                 "model.",
                 "model.decoder.layers",
-                new Embedding(
-                        "model.decoder.embed_tokens",
-                        embedding,
-                        1,
-                        Optional.of(new Linear("model.decoder.project_in", embedding, hidden, false))
-                                .filter(projection -> narrow),
-                        Optional.of(new LearnedPositions("model.decoder.embed_positions", positions, 2)),
-                        Optional.empty()),
+                embedding,
                 Collections.nCopies(keys.count("num_hidden_layers"), block),
-                new Head(
-                        Optional.of(new Norm(kind, "model.decoder.final_layer_norm", hidden, 1e-5))
-                                .filter(norm -> finalNorm),
-                        Optional.of(new Linear("model.decoder.project_out", hidden, embedding, false))
-                                .filter(projection -> narrow),
-                        "lm_head",
-                        keys.flag(true, "tie_word_embeddings"),
-                        false,
-                        1,
-                        0));
+                finalNorm ? head : head.withoutNorm());
     }
 
     /**

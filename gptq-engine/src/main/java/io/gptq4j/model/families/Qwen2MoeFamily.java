@@ -5,8 +5,6 @@ import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Architecture.NormKind;
 import io.gptq4j.model.Attention.MultiHead;
-import io.gptq4j.model.Block;
-import io.gptq4j.model.Block.Residual;
 import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
@@ -45,15 +43,17 @@ final class Qwen2MoeFamily {
                     .withNorms(llama.headNorms(NormKind.RMS, llama.eps()))
                     .withWindow(keys.flag(false, "use_sliding_window") ? llama.window(4096) : 0);
         }
-        Block.Norms norms = llama.norms(NormKind.RMS, llama.eps());
-        Block dense = new Block(attention, llama.mlp(false), norms, Residual.SEQUENTIAL);
-        Block sparse = new Block(attention, experts(llama, third), norms, Residual.SEQUENTIAL);
         int step = keys.integerOr(1, "decoder_sparse_step");
         List<Integer> only = keys.integers("mlp_only_layers");
         return llama.architecture(
                 third ? "qwen3_moe" : "qwen2_moe",
                 llama.embedding(),
-                llama.blocks(layer -> only.contains(layer) || (layer + 1) % step != 0 ? dense : sparse),
+                llama.blocks(
+                        layer -> only.contains(layer) || (layer + 1) % step != 0,
+                        attention,
+                        llama.mlp(false),
+                        experts(llama, third),
+                        llama.norms(NormKind.RMS, llama.eps())),
                 llama.head(NormKind.RMS, llama.eps(), false));
     }
 
