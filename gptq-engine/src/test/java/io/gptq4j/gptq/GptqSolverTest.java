@@ -1,5 +1,6 @@
 package io.gptq4j.gptq;
 
+import static io.gptq4j.gptq.Samples.gaussians;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
@@ -11,7 +12,6 @@ import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -19,23 +19,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class GptqSolverTest extends CpuTest {
-    private static float[] gaussians(long seed, int count) {
-        Random random = new Random(seed);
-        float[] values = new float[count];
-        for (int i = 0; i < count; i++) {
-            values[i] = (float) random.nextGaussian();
-        }
-        return values;
-    }
-
     /** Correlated inputs [tokens, in]: each channel leans on the one before it, and channel 3 is an outlier. */
     private static float[] inputs(long seed, int tokens, int in) {
-        float[] x = gaussians(seed, tokens * in);
-        for (int i = 0; i < x.length; i++) {
-            if (i % in > 0) {
-                x[i] += 0.7f * x[i - 1];
-            }
-        }
+        float[] x = Samples.leaning(0.7f, seed, tokens, in);
         for (int t = 0; t < tokens; t++) {
             x[t * in + 3] *= 10;
         }

@@ -1,5 +1,6 @@
 package io.gptq4j.gptq;
 
+import static io.gptq4j.gptq.Samples.gaussians;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -53,15 +54,6 @@ class GpuTest {
             gpu.close();
             cpu.close();
         }
-    }
-
-    private static float[] gaussians(long seed, int count) {
-        Random random = new Random(seed);
-        float[] values = new float[count];
-        for (int i = 0; i < count; i++) {
-            values[i] = (float) random.nextGaussian();
-        }
-        return values;
     }
 
     private static QuantizedLinear solve(Torch torch, GptqOptions options, int in, int out) {

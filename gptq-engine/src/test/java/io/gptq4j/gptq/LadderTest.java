@@ -1,5 +1,7 @@
 package io.gptq4j.gptq;
 
+import static io.gptq4j.gptq.Samples.error;
+import static io.gptq4j.gptq.Samples.gaussians;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -13,7 +15,6 @@ import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -25,24 +26,9 @@ class LadderTest extends CpuTest {
     private static final int IN = 64;
     private static final int OUT = 32;
 
-    private static float[] gaussians(long seed, int count) {
-        Random random = new Random(seed);
-        float[] values = new float[count];
-        for (int i = 0; i < count; i++) {
-            values[i] = (float) random.nextGaussian();
-        }
-        return values;
-    }
-
     /** Correlated inputs [tokens, IN]: each channel leans on the one before it. */
     private static float[] inputs(long seed, int tokens) {
-        float[] x = gaussians(seed, tokens * IN);
-        for (int i = 0; i < x.length; i++) {
-            if (i % IN > 0) {
-                x[i] += 0.9f * x[i - 1];
-            }
-        }
-        return x;
+        return Samples.leaning(0.9f, seed, tokens, IN);
     }
 
     private static GptqOptions options(double damp, boolean reference) {
@@ -87,21 +73,6 @@ class LadderTest extends CpuTest {
         return q;
     }
 
-    /** ||(W - Q) X^T||^2 over all tokens. */
-    private static double error(float[] w, float[] q, float[] x) {
-        double sum = 0;
-        for (int o = 0; o < OUT; o++) {
-            for (int t = 0; t < x.length / IN; t++) {
-                double y = 0;
-                for (int i = 0; i < IN; i++) {
-                    y += ((double) w[o * IN + i] - q[o * IN + i]) * x[t * IN + i];
-                }
-                sum += y * y;
-            }
-        }
-        return sum;
-    }
-
     private static void assertSound(GptqSolver.Solution solution, float[] w, float[] x) {
         float[] q = weights(solution);
         for (float value : q) {
@@ -112,7 +83,7 @@ class LadderTest extends CpuTest {
                 assertThat(Half.toFloat(half)).isFinite().isPositive();
             }
         }
-        assertThat(error(w, q, x)).isLessThanOrEqualTo(error(w, nearest(w), x));
+        assertThat(error(w, q, x, IN)).isLessThanOrEqualTo(error(w, nearest(w), x, IN));
     }
 
     /** Matrices that no tokens give, but that rounding errors might: each needs one rung and no less. */
@@ -245,7 +216,7 @@ class LadderTest extends CpuTest {
             for (int o = 0; o < OUT; o++) {
                 assertThat(q[o * IN + 17]).isEqualTo(nearest[o * IN + 17]);
             }
-            assertThat(error(w, q, x)).isLessThan(0.5 * error(w, nearest, x));
+            assertThat(error(w, q, x, IN)).isLessThan(0.5 * error(w, nearest, x, IN));
         }
     }
 
@@ -297,10 +268,10 @@ class LadderTest extends CpuTest {
             try (Scope scope = torch.scope()) {
                 GptqSolver solver = new GptqSolver(options(0.01, false));
                 Hessian hessian = hessian(scope, x);
-                with += error(w, weights(solve(scope, solver, solver.factor(scope, hessian), w)), others);
+                with += error(w, weights(solve(scope, solver, solver.factor(scope, hessian), w)), others, IN);
                 GptqSolver.Factored alone = solver.factor(scope, hessian.sum(), 2.0 / tokens);
-                without += error(w, weights(solve(scope, solver, alone, w)), others);
-                rounded += error(w, nearest(w), others);
+                without += error(w, weights(solve(scope, solver, alone, w)), others, IN);
+                rounded += error(w, nearest(w), others, IN);
             }
         }
         System.out.printf(

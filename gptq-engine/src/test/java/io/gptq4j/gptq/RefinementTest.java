@@ -1,5 +1,7 @@
 package io.gptq4j.gptq;
 
+import static io.gptq4j.gptq.Samples.gaussians;
+import static io.gptq4j.gptq.Samples.leaning;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.within;
@@ -10,7 +12,6 @@ import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import java.util.List;
-import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -21,26 +22,6 @@ class RefinementTest extends CpuTest {
     private static final int IN = 192;
     private static final int ROWS = 24;
     private static final int TOKENS = 500;
-
-    private static float[] gaussians(long seed, int count) {
-        Random random = new Random(seed);
-        float[] values = new float[count];
-        for (int i = 0; i < count; i++) {
-            values[i] = (float) random.nextGaussian();
-        }
-        return values;
-    }
-
-    /** Correlated inputs [tokens, in]: each channel leans on the one before it. */
-    private static float[] inputs(long seed, int tokens, int in) {
-        float[] x = gaussians(seed, tokens * in);
-        for (int i = 0; i < x.length; i++) {
-            if (i % in > 0) {
-                x[i] += 0.7f * x[i - 1];
-            }
-        }
-        return x;
-    }
 
     /** 2/n sum x x^T and 0.01 of its mean diagonal on the diagonal. */
     private static double[][] damped(float[] x, int in) {
@@ -76,7 +57,7 @@ class RefinementTest extends CpuTest {
     @ValueSource(ints = {40, 300}) // within one block of the products, and across two
     void aimsAtTheLeastSquaresSolutionForTheFloatModelsOutputs(int in) {
         int out = 12;
-        float[] x = inputs(1, 3 * in, in);
+        float[] x = leaning(0.7f, 1, 3 * in, in);
         float[] exact = x.clone();
         float[] noise = gaussians(2, exact.length);
         for (int i = 0; i < exact.length; i++) {
@@ -149,7 +130,7 @@ class RefinementTest extends CpuTest {
         "3, -1, true, true, true",
     })
     void sweepsGiveThePlainJavaCodes(int bits, int group, boolean sym, boolean actOrder, boolean fixed) {
-        float[] x = inputs(5, TOKENS, IN);
+        float[] x = leaning(0.7f, 5, TOKENS, IN);
         float[] w = gaussians(6, ROWS * IN);
         try (Scope scope = torch.scope()) {
             GptqOptions plain = options(bits, group, sym, actOrder, fixed, Refinement.NONE);
@@ -267,7 +248,7 @@ class RefinementTest extends CpuTest {
     @ValueSource(ints = {2, 3, 4})
     void searchedGridsLeaveLessThanThoseOfTheLargestWeight(int bits) {
         float[] w = gaussians(7, ROWS * IN);
-        float[] x = inputs(8, TOKENS, IN);
+        float[] x = leaning(0.7f, 8, TOKENS, IN);
         try (Scope scope = torch.scope()) {
             GptqOptions plain = options(bits, 64, true, true, true, Refinement.NONE);
             GptqSolver.Factored factored = factored(scope, plain, x, IN);

@@ -85,17 +85,7 @@ class SiblingsTest extends CpuTest {
                 .get(0)
                 .weight()
                 .toFloats();
-        double sum = 0;
-        for (int o = 0; o < OUT; o++) {
-            for (int t = 0; t < x.length / IN; t++) {
-                double y = 0;
-                for (int i = 0; i < IN; i++) {
-                    y += ((double) w[o * IN + i] - q[o * IN + i]) * x[t * IN + i];
-                }
-                sum += y * y;
-            }
-        }
-        return sum;
+        return Samples.error(w, q, x, IN);
     }
 
     @ParameterizedTest(name = "{0} tokens for 64 inputs, {1} apart")
@@ -117,11 +107,7 @@ class SiblingsTest extends CpuTest {
         for (long seed = 30; seed < 33; seed++) {
             float[] x = inputs(0, apart, seed, tokens);
             float[] others = inputs(0, apart, 500 + seed, 800); // that nobody saw
-            float[] w = new float[OUT * IN];
-            Random random = new Random(600 + seed);
-            for (int i = 0; i < w.length; i++) {
-                w[i] = (float) random.nextGaussian();
-            }
+            float[] w = Samples.gaussians(600 + seed, OUT * IN);
             try (Scope scope = torch.scope();
                     Siblings siblings = siblings(scope, apart)) {
                 alone += error(
