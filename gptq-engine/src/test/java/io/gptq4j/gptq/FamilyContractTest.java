@@ -11,12 +11,12 @@ import io.gptq4j.eval.Evaluator;
 import io.gptq4j.format.ArtifactReader;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Block;
+import io.gptq4j.model.FamilyTest;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.TinyCheckpoint;
 import io.gptq4j.model.families.FamilyExamples;
 import io.gptq4j.model.families.ModelFamilies;
-import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -32,9 +32,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** What holds for every family, whatever it is made of. */
-class FamilyContractTest extends CpuTest {
-    private static final int[] IDS = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
-
+class FamilyContractTest extends FamilyTest {
     static Stream<String> families() {
         return FamilyExamples.all().keySet().stream();
     }

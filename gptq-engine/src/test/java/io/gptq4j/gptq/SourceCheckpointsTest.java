@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.ModelConfig;
-import io.gptq4j.eval.Evaluator;
+import io.gptq4j.model.FamilyTest;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.TinyCheckpoint;
 import io.gptq4j.model.families.FamilyExamples;
@@ -13,13 +13,11 @@ import io.gptq4j.model.families.ModelFamilies;
 import io.gptq4j.rotation.RotatedCheckpoint;
 import io.gptq4j.safetensors.DType;
 import io.gptq4j.safetensors.TensorInfo;
-import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -33,27 +31,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Checkpoints whose weights lie on the disk otherwise than the model takes them, against plain ones of the same weights. */
-class SourceCheckpointsTest extends CpuTest {
-    private static final int[] IDS = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
-
+class SourceCheckpointsTest extends FamilyTest {
     static Map<String, Object> example(String family) {
         return new LinkedHashMap<>(
                 Objects.requireNonNull(FamilyExamples.all().get(family)).values());
-    }
-
-    private static float[] logits(Checkpoint checkpoint) throws Exception {
-        try (LanguageModel model =
-                LanguageModel.open(torch, checkpoint, ModelFamilies.architecture(checkpoint), FloatType.FLOAT32)) {
-            List<float[]> parts = new ArrayList<>();
-            new Evaluator(model, (done, blocks) -> {}).score(IDS, parts::add);
-            return parts.get(0);
-        }
-    }
-
-    private static float[] logits(Path model) throws Exception {
-        try (Checkpoint checkpoint = Checkpoint.open(model)) {
-            return logits(checkpoint);
-        }
     }
 
     private Path quantize(Path model, String name) throws Exception {

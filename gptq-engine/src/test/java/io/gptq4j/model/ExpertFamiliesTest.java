@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.model.families.ModelFamilies;
-import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -21,9 +20,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Mixtures of experts against the plain restatement of their definitions. */
-class ExpertFamiliesTest extends CpuTest {
-    private static final int[] IDS = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
-
+class ExpertFamiliesTest extends FamilyTest {
     static Map<String, Object> config(String type, Object... changes) {
         Map<String, Object> config = new LinkedHashMap<>(Map.of(
                 "model_type", type,
@@ -99,7 +96,7 @@ class ExpertFamiliesTest extends CpuTest {
         PlainParts plain =
                 deepseek ? new PlainDeepseek(config, tiny.tensors()) : new PlainExperts(config, tiny.tensors());
         double[][] expected = plain.logits(IDS);
-        Logits.assertClose(Logits.of(torch, tiny.write(directory), IDS, FloatType.FLOAT32), expected, 1e-4);
+        assertComputes(tiny.write(directory), FloatType.FLOAT32, expected, 1e-4);
     }
 
     @ParameterizedTest
@@ -113,7 +110,7 @@ class ExpertFamiliesTest extends CpuTest {
             correction[e] -= 2; // all scores for the choice are negative
         }
         double[][] expected = new PlainDeepseek(config, tiny.tensors()).logits(IDS);
-        Logits.assertClose(Logits.of(torch, tiny.write(directory), IDS, FloatType.FLOAT32), expected, 1e-4);
+        assertComputes(tiny.write(directory), FloatType.FLOAT32, expected, 1e-4);
     }
 
     @ParameterizedTest(name = "{0} without {1}, which is then {2}")

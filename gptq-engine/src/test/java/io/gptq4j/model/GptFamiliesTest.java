@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.model.families.ModelFamilies;
-import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,9 +17,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Every variant of the GPT-like families against the plain restatement of its definition. */
-class GptFamiliesTest extends CpuTest {
-    private static final int[] IDS = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
-
+class GptFamiliesTest extends FamilyTest {
     static Stream<Arguments> variants() {
         return GptConfigs.variants().entrySet().stream().map(e -> Arguments.of(e.getKey(), e.getValue()));
     }
@@ -30,8 +27,7 @@ class GptFamiliesTest extends CpuTest {
     void computesWhatTheDefinitionSays(String name, Map<String, Object> config) throws Exception {
         TinyCheckpoint tiny = TinyCheckpoint.of(config, 1);
         double[][] expected = new PlainGpts(config, tiny.tensors()).logits(IDS);
-        assertThat(Logits.of(torch, tiny.write(directory), IDS, FloatType.FLOAT32))
-                .satisfies(actual -> Logits.assertClose(actual, expected, 1e-4));
+        assertComputes(tiny.write(directory), FloatType.FLOAT32, expected, 1e-4);
     }
 
     @ParameterizedTest(name = "{0} in bfloat16, seed 1")
@@ -39,8 +35,7 @@ class GptFamiliesTest extends CpuTest {
     void computesInHalfPrecision(String name, Map<String, Object> config) throws Exception {
         TinyCheckpoint tiny = TinyCheckpoint.of(config, 1);
         double[][] expected = new PlainGpts(config, tiny.tensors()).logits(IDS);
-        assertThat(Logits.of(torch, tiny.write(directory), IDS, FloatType.BFLOAT16))
-                .satisfies(actual -> Logits.assertClose(actual, expected, 0.25));
+        assertComputes(tiny.write(directory), FloatType.BFLOAT16, expected, 0.25);
     }
 
     static Stream<Arguments> refusals() {
@@ -122,7 +117,7 @@ class GptFamiliesTest extends CpuTest {
         TinyCheckpoint tiny = TinyCheckpoint.of(GptConfigs.gpt2(), 2);
         double[][] expected = new PlainGpts(GptConfigs.gpt2(), tiny.tensors()).logits(IDS);
         tiny.write(directory, name -> name.substring("transformer.".length()));
-        Logits.assertClose(Logits.of(torch, directory, IDS, FloatType.FLOAT32), expected, 1e-4);
+        assertComputes(directory, FloatType.FLOAT32, expected, 1e-4);
     }
 
     @Test

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.model.families.ModelFamilies;
-import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import java.util.List;
 import java.util.Map;
@@ -18,9 +17,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Every variant of every family that is built like Llama against the plain restatement of its definition. */
-class LlamaFamiliesTest extends CpuTest {
-    private static final int[] IDS = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
-
+class LlamaFamiliesTest extends FamilyTest {
     static List<Arguments> variants() {
         return LlamaVariants.all();
     }
@@ -34,8 +31,7 @@ class LlamaFamiliesTest extends CpuTest {
     void computesWhatTheDefinitionSays(String name, Map<String, Object> config) throws Exception {
         TinyCheckpoint tiny = TinyCheckpoint.of(config, 1);
         double[][] expected = new PlainLlamas(config, tiny.tensors()).logits(IDS);
-        assertThat(Logits.of(torch, tiny.write(directory), IDS, FloatType.FLOAT32))
-                .satisfies(actual -> Logits.assertClose(actual, expected, 1e-4));
+        assertComputes(tiny.write(directory), FloatType.FLOAT32, expected, 1e-4);
     }
 
     @ParameterizedTest(name = "{0} in bfloat16, seed 1")
@@ -45,8 +41,7 @@ class LlamaFamiliesTest extends CpuTest {
         // norms that store their weights less one multiply by about 2 here, where the others multiply by about 1
         double tolerance = name.startsWith("gemma") || name.startsWith("nemotron") ? 0.75 : 0.25;
         double[][] expected = new PlainLlamas(config, tiny.tensors()).logits(IDS);
-        assertThat(Logits.of(torch, tiny.write(directory), IDS, FloatType.BFLOAT16))
-                .satisfies(actual -> Logits.assertClose(actual, expected, tolerance));
+        assertComputes(tiny.write(directory), FloatType.BFLOAT16, expected, tolerance);
     }
 
     @ParameterizedTest

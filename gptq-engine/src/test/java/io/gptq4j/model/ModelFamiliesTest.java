@@ -8,7 +8,6 @@ import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
 import io.gptq4j.model.families.ModelFamilies;
-import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import java.util.Map;
 import java.util.function.UnaryOperator;
@@ -20,9 +19,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Every variant of every family against the plain restatement of its definition. */
-class ModelFamiliesTest extends CpuTest {
-    private static final int[] IDS = {5, 1, 60, 33, 2, 2, 47, 18, 9, 40, 63, 0, 12};
-
+class ModelFamiliesTest extends FamilyTest {
     private static Map<String, Object> llama(Object... changes) {
         return TinyCheckpoint.changed(
                 Map.of(
@@ -91,8 +88,7 @@ class ModelFamiliesTest extends CpuTest {
     void computesWhatTheDefinitionSays(String name, Map<String, Object> config) throws Exception {
         TinyCheckpoint tiny = TinyCheckpoint.of(config, 1);
         double[][] expected = new PlainDecoder(config, tiny.tensors()).logits(IDS);
-        assertThat(Logits.of(torch, tiny.write(directory), IDS, FloatType.FLOAT32))
-                .satisfies(actual -> Logits.assertClose(actual, expected, 1e-4));
+        assertComputes(tiny.write(directory), FloatType.FLOAT32, expected, 1e-4);
     }
 
     @ParameterizedTest(name = "{0} in bfloat16, seed 1")
@@ -100,8 +96,7 @@ class ModelFamiliesTest extends CpuTest {
     void computesInHalfPrecision(String name, Map<String, Object> config) throws Exception {
         TinyCheckpoint tiny = TinyCheckpoint.of(config, 1);
         double[][] expected = new PlainDecoder(config, tiny.tensors()).logits(IDS);
-        assertThat(Logits.of(torch, tiny.write(directory), IDS, FloatType.BFLOAT16))
-                .satisfies(actual -> Logits.assertClose(actual, expected, 0.25));
+        assertComputes(tiny.write(directory), FloatType.BFLOAT16, expected, 0.25);
     }
 
     @ParameterizedTest(name = "{0} saved from the base model")
@@ -111,7 +106,7 @@ class ModelFamiliesTest extends CpuTest {
         TinyCheckpoint tiny = TinyCheckpoint.of(config, 2);
         double[][] expected = new PlainDecoder(config, tiny.tensors()).logits(IDS);
         UnaryOperator<String> strip = name -> name.startsWith(prefix) ? name.substring(prefix.length()) : name;
-        Logits.assertClose(Logits.of(torch, tiny.write(directory, strip), IDS, FloatType.FLOAT32), expected, 1e-4);
+        assertComputes(tiny.write(directory, strip), FloatType.FLOAT32, expected, 1e-4);
     }
 
     @Test
@@ -127,7 +122,7 @@ class ModelFamiliesTest extends CpuTest {
         TinyCheckpoint tiny = TinyCheckpoint.of(llama(), 4);
         tiny.tensors().remove("model.layers.1.mlp.up_proj.weight");
         tiny.write(directory);
-        assertThatThrownBy(() -> Logits.of(torch, directory, IDS, FloatType.FLOAT32))
+        assertThatThrownBy(() -> logits(directory))
                 .isInstanceOf(CheckpointException.class)
                 .hasMessageContaining("model.layers.1.mlp.up_proj.weight is missing");
     }
@@ -137,7 +132,7 @@ class ModelFamiliesTest extends CpuTest {
         TinyCheckpoint tiny = TinyCheckpoint.of(llama(), 5);
         Map<String, Object> wider = llama("intermediate_size", 64);
         new TinyCheckpoint(ModelConfig.of(wider, "config.json"), tiny.architecture(), tiny.tensors()).write(directory);
-        assertThatThrownBy(() -> Logits.of(torch, directory, IDS, FloatType.FLOAT32))
+        assertThatThrownBy(() -> logits(directory))
                 .isInstanceOf(CheckpointException.class)
                 .hasMessageContaining("model.layers.0.mlp.gate_proj.weight")
                 .hasMessageContaining("[48, 32]")
@@ -152,7 +147,7 @@ class ModelFamiliesTest extends CpuTest {
             return data;
         });
         tiny.write(directory);
-        assertThatThrownBy(() -> Logits.of(torch, directory, IDS, FloatType.FLOAT32))
+        assertThatThrownBy(() -> logits(directory))
                 .isInstanceOf(CheckpointException.class)
                 .hasMessageContaining("model.layers.0.self_attn.q_proj.weight")
                 .hasMessageContaining("1 NaN or infinite");
