@@ -271,11 +271,7 @@ public final class HubApi {
 
     /** Removes a branch. */
     public void deleteBranch(Repo repo, String branch) throws IOException {
-        HttpUrl url = endpoint.api(repo, "branch", new Revision(branch).name());
-        change(
-                HubRequest.send("DELETE", "delete branch '" + branch + "' of " + repo, url, RequestBody.EMPTY),
-                false,
-                Set.of(404));
+        deleteReference(repo, "branch", branch);
     }
 
     /** Makes a tag at a revision, with a message or, with null, without. */
@@ -291,11 +287,13 @@ public final class HubApi {
 
     /** Removes a tag. */
     public void deleteTag(Repo repo, String tag) throws IOException {
-        HttpUrl url = endpoint.api(repo, "tag", new Revision(tag).name());
-        change(
-                HubRequest.send("DELETE", "delete tag '" + tag + "' of " + repo, url, RequestBody.EMPTY),
-                false,
-                Set.of(404));
+        deleteReference(repo, "tag", tag);
+    }
+
+    private void deleteReference(Repo repo, String kind, String name) throws IOException {
+        HttpUrl url = endpoint.api(repo, kind, new Revision(name).name());
+        String what = "delete " + kind + " '" + name + "' of " + repo;
+        change(HubRequest.send("DELETE", what, url, RequestBody.EMPTY), false, Set.of(404));
     }
 
     /**
