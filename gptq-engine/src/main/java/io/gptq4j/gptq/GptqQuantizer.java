@@ -32,8 +32,8 @@ import org.jspecify.annotations.Nullable;
  * </ol>
  *
  * <p>So every module runs once per window, every group has one Hessian and, unless the plan's rules say otherwise, one
- * factorisation, and each group calibrates on the quantized groups before it ("true sequential"). The reference programs run the whole block once per group and
- * once more.
+ * factorisation, and each group calibrates on the quantized groups before it ("true sequential"). The reference programs
+ * run the whole block once per group and once more.
  *
  * <p>While a block is computed, the next one is read, and the modules before are packed and written, each on a thread of
  * its own. Several devices share the windows, whose Hessians are summed, and the modules of a group.

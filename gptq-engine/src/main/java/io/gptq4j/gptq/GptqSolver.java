@@ -225,8 +225,7 @@ public final class GptqSolver {
         int group = options.groupSizeFor(in);
 
         // The reference programs make the grid of a whole row before they clear dead columns, those of groups after.
-        // Where all
-        // are dead, nothing would be left: there they are not followed.
+        // Where all are dead, nothing would be left: there they are not followed.
         List<Tensor> grids =
                 options.reference() && options.groupSize() == -1 ? grids(work, w, place, group) : List.of();
         if (options.reference() && factored.dead.length > 0 && factored.dead.length < in) {
