@@ -14,6 +14,8 @@ import io.gptq4j.model.Position;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * GPT-Neo: learned positions, scores that are not scaled, and blocks that see all keys or only those of a window, by turns.
@@ -59,17 +61,18 @@ final class GptNeoFamily {
 
     /** One of {@code attention_layers}, or of {@code attention_types}, a list of [[type, ...], repetitions], for each block. */
     private static List<?> layerTypes(Keys keys, int layers) throws CheckpointException {
-        boolean expanded = keys.has("attention_layers");
-        if (expanded || !keys.has("attention_types")) {
-            keys.has("attention_types");
-            List<Object> alternating = new ArrayList<>();
-            for (int layer = 0; layer < layers; layer++) {
-                alternating.add(layer % 2 == 0 ? "global" : "local");
-            }
-            return expanded ? keys.perBlock("attention_layers", layers).orElseThrow() : alternating;
+        keys.ignore("attention_types"); // says the same as attention_layers, which counts
+        Optional<List<?>> expanded = keys.perBlock("attention_layers", layers);
+        if (expanded.isPresent()) {
+            return expanded.get();
+        }
+        Object value = keys.config().values().get("attention_types");
+        if (value == null) {
+            return IntStream.range(0, layers)
+                    .mapToObj(layer -> layer % 2 == 0 ? "global" : "local")
+                    .toList();
         }
         List<Object> types = new ArrayList<>();
-        Object value = keys.config().values().get("attention_types");
         for (Object part : value instanceof List<?> list ? list : List.of()) {
             if (part instanceof List<?> pair
                     && pair.size() == 2
