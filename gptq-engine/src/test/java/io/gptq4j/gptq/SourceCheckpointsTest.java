@@ -181,7 +181,8 @@ class SourceCheckpointsTest extends CpuTest {
         "qwen2_moe, mlp.experts, mlp.experts, false, true, .weight",
         "deepseek_v3, mlp.experts, mlp.experts, true, false, .weight",
         "mixtral, block_sparse_moe.experts, mlp.experts, false, true, ''",
-        "mixtral, block_sparse_moe.experts, block_sparse_moe.experts, true, true, ''"
+        "mixtral, block_sparse_moe.experts, block_sparse_moe.experts, true, true, ''",
+        "granitemoe, block_sparse_moe.experts, block_sparse_moe, false, true, .weight"
     })
     void stackedExpertsAreThoseOfTheirOwn(
             String family, String path, String stored, boolean turned, boolean fused, String suffix) throws Exception {
@@ -208,6 +209,9 @@ class SourceCheckpointsTest extends CpuTest {
             int columns = Math.toIntExact(shape.get(1));
             int slabRows = half ? 2 * rows : rows;
             String stack = name.substring(0, at + 1) + stored + "." + (half ? "gate_up_proj" : module) + suffix;
+            if (stored.equals("block_sparse_moe")) {
+                stack = stack.replace("gate_up_proj", "input_linear").replace("down_proj", "output_linear");
+            }
             float[] all = stacks.computeIfAbsent(stack, key -> new float[4 * slabRows * columns]);
             stackShapes.put(
                     stack,

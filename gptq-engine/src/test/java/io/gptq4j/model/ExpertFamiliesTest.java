@@ -48,6 +48,8 @@ class ExpertFamiliesTest extends CpuTest {
         if (type.equals("mixtral")) {
             config.put("num_local_experts", 4);
             config.put("rope_theta", 10000.0);
+        } else if (type.equals("granitemoe")) {
+            config.put("num_local_experts", 6);
         } else if (type.startsWith("qwen")) {
             config.put("num_experts", 6);
             config.put("moe_intermediate_size", 24);
@@ -63,6 +65,25 @@ class ExpertFamiliesTest extends CpuTest {
                 Arguments.of("mixtral", config("mixtral")),
                 Arguments.of("mixtral, one expert per token", config("mixtral", "num_experts_per_tok", 1)),
                 Arguments.of("mixtral, sliding window", config("mixtral", "sliding_window", 5)),
+                Arguments.of("granitemoe", config("granitemoe")),
+                Arguments.of(
+                        "granitemoe, multipliers, biases, tied",
+                        config(
+                                "granitemoe",
+                                "embedding_multiplier",
+                                6.0,
+                                "attention_multiplier",
+                                0.2,
+                                "residual_multiplier",
+                                0.3,
+                                "logits_scaling",
+                                1.5,
+                                "attention_bias",
+                                true,
+                                "num_experts_per_tok",
+                                4,
+                                "tie_word_embeddings",
+                                true)),
                 Arguments.of("qwen2_moe", config("qwen2_moe")),
                 Arguments.of("qwen2_moe, normalized", config("qwen2_moe", "norm_topk_prob", true)),
                 Arguments.of("qwen2_moe, without biases", config("qwen2_moe", "qkv_bias", false)),
@@ -120,6 +141,8 @@ class ExpertFamiliesTest extends CpuTest {
     @CsvSource({
         "mixtral, num_key_value_heads, 8",
         "mixtral, rope_theta, 1000000",
+        "granitemoe, num_local_experts, 8",
+        "granitemoe, num_experts_per_tok, 2",
         "qwen2_moe, num_key_value_heads, 16",
         "qwen3_moe, num_key_value_heads, 4",
         "glm4_moe, num_key_value_heads, 8",
@@ -141,6 +164,12 @@ class ExpertFamiliesTest extends CpuTest {
     @CsvSource({
         "mixtral, hidden_act, tanh",
         "mixtral, num_experts_per_tok, 5",
+        "mixtral, num_local_experts, 20000",
+        "granitemoe, hidden_act, tanh",
+        "granitemoe, num_experts_per_tok, 7",
+        "granitemoe, mlp_bias, true",
+        "granitemoe, sliding_window, 5",
+        "granitemoe, position_embedding_type, nope",
         "qwen2_moe, use_sliding_window, true",
         "qwen2_moe, mlp_only_layers, x",
         "qwen3_moe, n_group, 2",

@@ -52,6 +52,7 @@ public final class ModelFamilies {
             HunYuanFamily.FAMILY,
             Ernie45Family.FAMILY,
             MixtralFamily.FAMILY,
+            GraniteMoeFamily.FAMILY,
             Qwen2MoeFamily.FAMILY,
             Qwen2MoeFamily.QWEN3,
             DeepseekFamily.V2,
