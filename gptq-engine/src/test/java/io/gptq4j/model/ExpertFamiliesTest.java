@@ -50,6 +50,8 @@ class ExpertFamiliesTest extends CpuTest {
             config.put("rope_theta", 10000.0);
         } else if (type.equals("granitemoe")) {
             config.put("num_local_experts", 6);
+        } else if (type.equals("olmoe")) {
+            config.put("num_experts", 20);
         } else if (type.startsWith("qwen")) {
             config.put("num_experts", 6);
             config.put("moe_intermediate_size", 24);
@@ -93,6 +95,19 @@ class ExpertFamiliesTest extends CpuTest {
                 Arguments.of(
                         "qwen3_moe, sliding window",
                         config("qwen3_moe", "use_sliding_window", true, "sliding_window", 5, "max_window_layers", 1)),
+                Arguments.of("olmoe", config("olmoe")),
+                Arguments.of(
+                        "olmoe, normalized, biases, tied",
+                        config(
+                                "olmoe",
+                                "norm_topk_prob",
+                                true,
+                                "attention_bias",
+                                true,
+                                "tie_word_embeddings",
+                                true,
+                                "rms_norm_eps",
+                                0.01)),
                 Arguments.of("deepseek_v2", config("deepseek_v2")),
                 Arguments.of("deepseek_v2, latent queries", config("deepseek_v2", "q_lora_rank", 12)),
                 Arguments.of(
@@ -145,6 +160,8 @@ class ExpertFamiliesTest extends CpuTest {
         "granitemoe, num_experts_per_tok, 2",
         "qwen2_moe, num_key_value_heads, 16",
         "qwen3_moe, num_key_value_heads, 4",
+        "olmoe, num_experts, 64",
+        "olmoe, num_experts_per_tok, 8",
         "glm4_moe, num_key_value_heads, 8",
         "deepseek_v2, n_shared_experts, 2",
         "deepseek_v3, n_shared_experts, 1",
@@ -174,6 +191,11 @@ class ExpertFamiliesTest extends CpuTest {
         "qwen2_moe, mlp_only_layers, x",
         "qwen3_moe, n_group, 2",
         "qwen3_moe, scoring_func, sigmoid",
+        "olmoe, clip_qkv, 8",
+        "olmoe, hidden_act, tanh",
+        "olmoe, num_experts_per_tok, 21",
+        "olmoe, sliding_window, 5",
+        "olmoe, shared_expert_intermediate_size, 64",
         "deepseek_v2, scoring_func, sigmoid",
         "deepseek_v2, topk_method, noaux_tc",
         "deepseek_v2, norm_topk_prob, true",

@@ -22,7 +22,7 @@ final class PlainExperts extends PlainParts {
         int heads = integer("num_attention_heads", 0);
         int kv = integer("num_key_value_heads", heads);
         int dim = integer("head_dim", hidden / heads);
-        double eps = number("rms_norm_eps", type.equals("mixtral") ? 1e-5 : 1e-6);
+        double eps = number("rms_norm_eps", type.equals("mixtral") || type.equals("olmoe") ? 1e-5 : 1e-6);
         boolean granite = type.equals("granitemoe");
         double scale = granite ? number("attention_multiplier", 1) : 1 / Math.sqrt(dim);
         double joined = number("residual_multiplier", 1);
@@ -35,6 +35,9 @@ final class PlainExperts extends PlainParts {
             if (type.equals("qwen3_moe")) {
                 q = headNorm(q, heads, p + "self_attn.q_norm", eps);
                 k = headNorm(k, kv, p + "self_attn.k_norm", eps);
+            } else if (type.equals("olmoe")) {
+                q = rmsNorm(q, p + "self_attn.q_norm", eps);
+                k = rmsNorm(k, p + "self_attn.k_norm", eps);
             }
             double[][] a = attend(
                     rotate(q, heads, dim, dim, frequencies(dim), false),

@@ -55,6 +55,7 @@ public final class ModelFamilies {
             GraniteMoeFamily.FAMILY,
             Qwen2MoeFamily.FAMILY,
             Qwen2MoeFamily.QWEN3,
+            OlmoeFamily.FAMILY,
             DeepseekFamily.V2,
             DeepseekFamily.V3,
             Glm4MoeFamily.FAMILY,
