@@ -182,7 +182,8 @@ class SourceCheckpointsTest extends CpuTest {
         "deepseek_v3, mlp.experts, mlp.experts, true, false, .weight",
         "mixtral, block_sparse_moe.experts, mlp.experts, false, true, ''",
         "mixtral, block_sparse_moe.experts, block_sparse_moe.experts, true, true, ''",
-        "granitemoe, block_sparse_moe.experts, block_sparse_moe, false, true, .weight"
+        "granitemoe, block_sparse_moe.experts, block_sparse_moe, false, true, .weight",
+        "granitemoe, block_sparse_moe.experts, block_sparse_moe.experts, false, true, ''"
     })
     void stackedExpertsAreThoseOfTheirOwn(
             String family, String path, String stored, boolean turned, boolean fused, String suffix) throws Exception {
@@ -197,6 +198,7 @@ class SourceCheckpointsTest extends CpuTest {
             if (at < 0) {
                 boolean router = name.endsWith("block_sparse_moe.gate.weight") && stored.startsWith("mlp");
                 String renamed = router ? name.replace("block_sparse_moe", "mlp") : name;
+                renamed = stored.endsWith("experts") ? renamed.replace("router.layer", "router") : renamed;
                 raw.floats(renamed, values, Objects.requireNonNull(shapes.get(name)));
                 return;
             }
