@@ -22,9 +22,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Experts under names of their own where a checkpoint has them stacked, as transformers 5 keeps them in memory: {@code
  * experts.gate_up_proj} [E, 2 * inner, C] (gate first) and {@code experts.down_proj} [E, C, inner], with or without {@code
- * .weight}, or gate and up in a stack each; or with the last two dimensions exchanged. Of a stack only the bytes of the
- * expert that is asked for are read. Whatever a family calls its block of experts, transformers 5 calls it {@code mlp}; those
- * names are found, too. Safe for concurrent use.
+ * .weight}, or gate and up in a stack each; or with the last two dimensions exchanged; or as {@code input_linear} and {@code
+ * output_linear} beside the router. Of a stack only the bytes of the expert that is asked for are read. Whatever a family calls
+ * its block of experts, transformers 5 calls it {@code mlp}; those names are found, too. Safe for concurrent use.
  */
 final class ExpertTensors implements TensorSource {
     private static final String WEIGHT = ".weight";
@@ -89,8 +89,10 @@ final class ExpertTensors implements TensorSource {
         Linear gate = first.inputs().get(0);
         String own = parent(parent(gate.name()));
         for (String path : List.of(own, "mlp.experts")) {
-            Optional<TensorInfo> down = find(architecture, layer, path + ".down_proj");
-            Optional<TensorInfo> fused = find(architecture, layer, path + ".gate_up_proj");
+            Optional<TensorInfo> down = find(architecture, layer, path + ".down_proj")
+                    .or(() -> find(architecture, layer, parent(path) + ".output_linear"));
+            Optional<TensorInfo> fused = find(architecture, layer, path + ".gate_up_proj")
+                    .or(() -> find(architecture, layer, parent(path) + ".input_linear"));
             Optional<TensorInfo> gates = find(architecture, layer, path + ".gate_proj");
             Optional<TensorInfo> ups = find(architecture, layer, path + ".up_proj");
             if (down.isPresent() && fused.isPresent()) {
@@ -117,7 +119,8 @@ final class ExpertTensors implements TensorSource {
                 continue;
             }
             if (find(architecture, layer, moe.router().name() + WEIGHT).isEmpty()) {
-                Optional<TensorInfo> router = find(architecture, layer, parent(path) + ".gate.weight");
+                Optional<TensorInfo> router = find(architecture, layer, parent(path) + ".gate")
+                        .or(() -> find(architecture, layer, parent(path) + ".router"));
                 if (router.isPresent() && router.get().shape().size() == 2) {
                     long rows = router.get().shape().get(0);
                     put(

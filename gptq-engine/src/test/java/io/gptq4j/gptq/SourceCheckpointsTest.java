@@ -162,7 +162,9 @@ class SourceCheckpointsTest extends FamilyTest {
         "qwen2_moe, mlp.experts, mlp.experts, false, true, .weight",
         "deepseek_v3, mlp.experts, mlp.experts, true, false, .weight",
         "mixtral, block_sparse_moe.experts, mlp.experts, false, true, ''",
-        "mixtral, block_sparse_moe.experts, block_sparse_moe.experts, true, true, ''"
+        "mixtral, block_sparse_moe.experts, block_sparse_moe.experts, true, true, ''",
+        "granitemoe, block_sparse_moe.experts, block_sparse_moe, false, true, .weight",
+        "granitemoe, block_sparse_moe.experts, block_sparse_moe.experts, false, true, ''"
     })
     void stackedExpertsAreThoseOfTheirOwn(
             String family, String path, String stored, boolean turned, boolean fused, String suffix) throws Exception {
@@ -177,6 +179,7 @@ class SourceCheckpointsTest extends FamilyTest {
             if (at < 0) {
                 boolean router = name.endsWith("block_sparse_moe.gate.weight") && stored.startsWith("mlp");
                 String renamed = router ? name.replace("block_sparse_moe", "mlp") : name;
+                renamed = stored.endsWith("experts") ? renamed.replace("router.layer", "router") : renamed;
                 raw.floats(renamed, values, Objects.requireNonNull(shapes.get(name)));
                 return;
             }
@@ -189,6 +192,9 @@ class SourceCheckpointsTest extends FamilyTest {
             int columns = Math.toIntExact(shape.get(1));
             int slabRows = half ? 2 * rows : rows;
             String stack = name.substring(0, at + 1) + stored + "." + (half ? "gate_up_proj" : module) + suffix;
+            if (stored.equals("block_sparse_moe")) {
+                stack = stack.replace("gate_up_proj", "input_linear").replace("down_proj", "output_linear");
+            }
             float[] all = stacks.computeIfAbsent(stack, key -> new float[4 * slabRows * columns]);
             stackShapes.put(
                     stack,

@@ -45,6 +45,10 @@ class ExpertFamiliesTest extends FamilyTest {
         if (type.equals("mixtral")) {
             config.put("num_local_experts", 4);
             config.put("rope_theta", 10000.0);
+        } else if (type.equals("granitemoe")) {
+            config.put("num_local_experts", 6);
+        } else if (type.equals("olmoe")) {
+            config.put("num_experts", 20);
         } else if (type.startsWith("qwen")) {
             config.put("num_experts", 6);
             config.put("moe_intermediate_size", 24);
@@ -60,6 +64,25 @@ class ExpertFamiliesTest extends FamilyTest {
                 Arguments.of("mixtral", config("mixtral")),
                 Arguments.of("mixtral, one expert per token", config("mixtral", "num_experts_per_tok", 1)),
                 Arguments.of("mixtral, sliding window", config("mixtral", "sliding_window", 5)),
+                Arguments.of("granitemoe", config("granitemoe")),
+                Arguments.of(
+                        "granitemoe, multipliers, biases, tied",
+                        config(
+                                "granitemoe",
+                                "embedding_multiplier",
+                                6.0,
+                                "attention_multiplier",
+                                0.2,
+                                "residual_multiplier",
+                                0.3,
+                                "logits_scaling",
+                                1.5,
+                                "attention_bias",
+                                true,
+                                "num_experts_per_tok",
+                                4,
+                                "tie_word_embeddings",
+                                true)),
                 Arguments.of("qwen2_moe", config("qwen2_moe")),
                 Arguments.of("qwen2_moe, normalized", config("qwen2_moe", "norm_topk_prob", true)),
                 Arguments.of("qwen2_moe, without biases", config("qwen2_moe", "qkv_bias", false)),
@@ -69,6 +92,19 @@ class ExpertFamiliesTest extends FamilyTest {
                 Arguments.of(
                         "qwen3_moe, sliding window",
                         config("qwen3_moe", "use_sliding_window", true, "sliding_window", 5, "max_window_layers", 1)),
+                Arguments.of("olmoe", config("olmoe")),
+                Arguments.of(
+                        "olmoe, normalized, biases, tied",
+                        config(
+                                "olmoe",
+                                "norm_topk_prob",
+                                true,
+                                "attention_bias",
+                                true,
+                                "tie_word_embeddings",
+                                true,
+                                "rms_norm_eps",
+                                0.01)),
                 Arguments.of("deepseek_v2", config("deepseek_v2")),
                 Arguments.of("deepseek_v2, latent queries", config("deepseek_v2", "q_lora_rank", 12)),
                 Arguments.of(
@@ -117,8 +153,12 @@ class ExpertFamiliesTest extends FamilyTest {
     @CsvSource({
         "mixtral, num_key_value_heads, 8",
         "mixtral, rope_theta, 1000000",
+        "granitemoe, num_local_experts, 8",
+        "granitemoe, num_experts_per_tok, 2",
         "qwen2_moe, num_key_value_heads, 16",
         "qwen3_moe, num_key_value_heads, 4",
+        "olmoe, num_experts, 64",
+        "olmoe, num_experts_per_tok, 8",
         "glm4_moe, num_key_value_heads, 8",
         "deepseek_v2, n_shared_experts, 2",
         "deepseek_v3, n_shared_experts, 1",
@@ -138,10 +178,21 @@ class ExpertFamiliesTest extends FamilyTest {
     @CsvSource({
         "mixtral, hidden_act, tanh",
         "mixtral, num_experts_per_tok, 5",
+        "mixtral, num_local_experts, 20000",
+        "granitemoe, hidden_act, tanh",
+        "granitemoe, num_experts_per_tok, 7",
+        "granitemoe, mlp_bias, true",
+        "granitemoe, sliding_window, 5",
+        "granitemoe, position_embedding_type, nope",
         "qwen2_moe, use_sliding_window, true",
         "qwen2_moe, mlp_only_layers, x",
         "qwen3_moe, n_group, 2",
         "qwen3_moe, scoring_func, sigmoid",
+        "olmoe, clip_qkv, 8",
+        "olmoe, hidden_act, tanh",
+        "olmoe, num_experts_per_tok, 21",
+        "olmoe, sliding_window, 5",
+        "olmoe, shared_expert_intermediate_size, 64",
         "deepseek_v2, scoring_func, sigmoid",
         "deepseek_v2, topk_method, noaux_tc",
         "deepseek_v2, norm_topk_prob, true",

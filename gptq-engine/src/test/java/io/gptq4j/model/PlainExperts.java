@@ -1,9 +1,11 @@
 package io.gptq4j.model;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.NullUnmarked;
 
 /** Mixtures of experts, loop by loop. */
@@ -20,8 +22,11 @@ final class PlainExperts extends PlainParts {
         int heads = integer("num_attention_heads", 0);
         int kv = integer("num_key_value_heads", heads);
         int dim = integer("head_dim", hidden / heads);
-        double eps = number("rms_norm_eps", type.equals("mixtral") ? 1e-5 : 1e-6);
-        double[][] h = rows("model.embed_tokens.weight", ids, 0, hidden);
+        double eps = number("rms_norm_eps", type.equals("mixtral") || type.equals("olmoe") ? 1e-5 : 1e-6);
+        boolean granite = type.equals("granitemoe");
+        double scale = granite ? number("attention_multiplier", 1) : 1 / Math.sqrt(dim);
+        double joined = number("residual_multiplier", 1);
+        double[][] h = scaled(rows("model.embed_tokens.weight", ids, 0, hidden), number("embedding_multiplier", 1));
         for (int l = 0; l < integer("num_hidden_layers", 0); l++) {
             String p = "model.layers." + l + ".";
             double[][] x = rmsNorm(h, p + "input_layernorm", eps);
@@ -30,6 +35,9 @@ final class PlainExperts extends PlainParts {
             if (type.equals("qwen3_moe")) {
                 q = headNorm(q, heads, p + "self_attn.q_norm", eps);
                 k = headNorm(k, kv, p + "self_attn.k_norm", eps);
+            } else if (type.equals("olmoe")) {
+                q = rmsNorm(q, p + "self_attn.q_norm", eps);
+                k = rmsNorm(k, p + "self_attn.k_norm", eps);
             }
             double[][] a = attend(
                     rotate(q, heads, dim, dim, frequencies(dim), false),
@@ -37,21 +45,29 @@ final class PlainExperts extends PlainParts {
                     linear(x, p + "self_attn.v_proj"),
                     heads,
                     kv,
-                    1 / Math.sqrt(dim),
+                    scale,
                     integer("sliding_window", 0),
                     0,
                     null);
-            h = add(h, linear(a, p + "self_attn.o_proj"));
+            h = add(h, scaled(linear(a, p + "self_attn.o_proj"), joined));
             x = rmsNorm(h, p + "post_attention_layernorm", eps);
-            h = add(h, mlp(x, p, l, type));
+            h = add(h, scaled(mlp(x, p, l, type), joined));
         }
         boolean tied = (Boolean) config.getOrDefault("tie_word_embeddings", false);
-        return linear(rmsNorm(h, "model.norm", eps), tied ? "model.embed_tokens" : "lm_head");
+        double[][] logits = linear(rmsNorm(h, "model.norm", eps), tied ? "model.embed_tokens" : "lm_head");
+        return scaled(logits, 1 / number("logits_scaling", 1));
+    }
+
+    private static double[][] scaled(double[][] x, double factor) {
+        return map(x, value -> value * factor);
     }
 
     private double[][] mlp(double[][] x, String p, int layer, String type) {
         if (type.equals("mixtral")) {
             return experts(x, p + "block_sparse_moe.", "w1", "w3", "w2", integer("num_local_experts", 8), true);
+        }
+        if (type.equals("granitemoe")) {
+            return graniteExperts(x, p + "block_sparse_moe.");
         }
         boolean sparse = (layer + 1) % integer("decoder_sparse_step", 1) == 0
                 && !((List<?>) config.getOrDefault("mlp_only_layers", List.of())).contains(layer);
@@ -94,6 +110,30 @@ final class PlainExperts extends PlainParts {
                 double[][] out = gated(new double[][] {x[t]}, p + "experts." + e + ".", gate, up, down);
                 for (int i = 0; i < y[t].length; i++) {
                     y[t][i] += share[e] / sum * out[0][i];
+                }
+            }
+        }
+        return y;
+    }
+
+    /** Chooses by the scores themselves; the weights are the softmax over the scores of the chosen. */
+    private double[][] graniteExperts(double[][] x, String p) {
+        double[][] scores = linear(x, p + "router.layer");
+        double[][] y = new double[x.length][x[0].length];
+        for (int t = 0; t < x.length; t++) {
+            double[] score = scores[t];
+            int[] chosen = IntStream.range(0, integer("num_local_experts", 8))
+                    .boxed()
+                    .sorted(Comparator.comparingDouble(e -> -score[e]))
+                    .limit(integer("num_experts_per_tok", 2))
+                    .mapToInt(e -> e)
+                    .toArray();
+            double sum =
+                    Arrays.stream(chosen).mapToDouble(e -> Math.exp(score[e])).sum();
+            for (int e : chosen) {
+                double[][] out = gated(new double[][] {x[t]}, p + "experts." + e + ".", "w1", "w3", "w2");
+                for (int i = 0; i < y[t].length; i++) {
+                    y[t][i] += Math.exp(score[e]) / sum * out[0][i];
                 }
             }
         }

@@ -1,6 +1,7 @@
 package io.gptq4j.model.families;
 
 import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.model.Activation;
 import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Mlp;
 import java.util.ArrayList;
@@ -42,5 +43,26 @@ final class ExpertsLayout {
         }
         return new Mlp.Experts(
                 new Linear("mlp.gate", llama.hidden, count, false), routing, experts, shared, sharedGate);
+    }
+
+    /**
+     * Under {@code block_sparse_moe}, with Mixtral's names: w1 is the gate, w3 up, w2 down.
+     *
+     * @param router what the router is called there
+     */
+    Mlp.Experts mixtral(String router) throws CheckpointException {
+        Activation activation = llama.keys.activation("silu", "hidden_act");
+        int intermediate = llama.keys.integer("intermediate_size");
+        List<Mlp.Gated> experts = new ArrayList<>();
+        for (int e = 0; e < count; e++) {
+            String path = "block_sparse_moe.experts." + e;
+            experts.add(new Mlp.Gated(
+                    activation,
+                    new Linear(path + ".w1", llama.hidden, intermediate, false),
+                    new Linear(path + ".w3", llama.hidden, intermediate, false),
+                    new Linear(path + ".w2", intermediate, llama.hidden, false)));
+        }
+        Linear gate = new Linear("block_sparse_moe." + router, llama.hidden, count, false);
+        return new Mlp.Experts(gate, routing, experts, Optional.empty(), Optional.empty());
     }
 }

@@ -80,7 +80,15 @@ final class Keys {
 
     /** A required number of blocks, or of experts. */
     int count(String... spellings) throws CheckpointException {
-        int count = integer(spellings);
+        return requireCount(integer(spellings), spellings);
+    }
+
+    /** The same with a default. */
+    int countOr(int defaultValue, String... spellings) throws CheckpointException {
+        return requireCount(integerOr(defaultValue, spellings), spellings);
+    }
+
+    private int requireCount(int count, String... spellings) throws CheckpointException {
         if (count < 1 || count > MOST) {
             throw error(present(spellings) + " is " + count + ", expected at least 1 and at most " + MOST);
         }

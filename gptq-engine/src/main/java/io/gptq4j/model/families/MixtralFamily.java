@@ -1,17 +1,13 @@
 package io.gptq4j.model.families;
 
 import io.gptq4j.checkpoint.CheckpointException;
-import io.gptq4j.model.Activation;
 import io.gptq4j.model.Architecture;
-import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Architecture.NormKind;
 import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
-import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
-import java.util.Optional;
 
 /** Mixtral: Mistral with experts under names of its own. Jiang et al. 2024 (arXiv 2401.04088). */
 final class MixtralFamily {
@@ -26,27 +22,14 @@ final class MixtralFamily {
 
     private static Architecture read(Keys keys) throws CheckpointException {
         LlamaLayout llama = new LlamaLayout(keys, 8, 0);
-        int experts = keys.integerOr(8, "num_local_experts");
         Mlp.Routing routing = Mlp.Routing.softmax(keys.integerOr(2, "num_experts_per_tok"), true);
-        Activation activation = keys.activation("silu", "hidden_act");
-        int intermediate = keys.integer("intermediate_size");
-        List<Mlp.Gated> all = new ArrayList<>();
-        for (int e = 0; e < experts; e++) {
-            String path = "block_sparse_moe.experts." + e;
-            all.add(new Mlp.Gated(
-                    activation,
-                    new Linear(path + ".w1", llama.hidden, intermediate, false),
-                    new Linear(path + ".w3", llama.hidden, intermediate, false),
-                    new Linear(path + ".w2", intermediate, llama.hidden, false)));
-        }
-        Linear router = new Linear("block_sparse_moe.gate", llama.hidden, experts, false);
         return llama.architecture(
                 "mixtral",
                 llama.embedding(),
                 llama.blocks(
                         llama.attention(false, false, keys.rotary(keys.rope(), llama.headDim, 1, 1000000, false))
                                 .withWindow(keys.integerOr(0, "sliding_window")),
-                        new Mlp.Experts(router, routing, all, Optional.empty(), Optional.empty()),
+                        new ExpertsLayout(llama, keys.countOr(8, "num_local_experts"), routing).mixtral("gate"),
                         llama.norms(NormKind.RMS, keys.numberOr(1e-5, "rms_norm_eps"))),
                 llama.head(NormKind.RMS, keys.numberOr(1e-5, "rms_norm_eps"), false));
     }
