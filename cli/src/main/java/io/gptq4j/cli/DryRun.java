@@ -7,6 +7,7 @@ import io.gptq4j.cost.Estimate;
 import io.gptq4j.cost.MachineProfile;
 import io.gptq4j.cost.Run;
 import io.gptq4j.gptq.QuantizationPlan;
+import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Torch;
 import java.io.IOException;
@@ -28,6 +29,7 @@ final class DryRun {
     private final Path directory;
     private final QuantizationPlan plan;
     private final long checkpointBytes;
+    private final long checkpointParameters;
     private final int windows;
     private final int seqlen;
     private final int evalWindows;
@@ -62,6 +64,9 @@ final class DryRun {
         this.directory = checkpoint.directory();
         this.plan = plan;
         this.checkpointBytes = checkpoint.weightBytes();
+        this.checkpointParameters = checkpoint.tensors().tensors().values().stream()
+                .mapToLong(TensorInfo::elements)
+                .sum();
         this.windows = windows;
         this.seqlen = seqlen;
         this.evalWindows = heldOut == null ? 0 : heldOut.windows();
@@ -152,7 +157,16 @@ final class DryRun {
 
     private Run run(FloatType type, boolean gpu, int count, int length) {
         return new Run(
-                count, length, type, gpu, checkpointBytes, evalWindows, evalWindow, statesInMemory, choosesWidths);
+                count,
+                length,
+                type,
+                gpu,
+                checkpointBytes,
+                checkpointParameters,
+                evalWindows,
+                evalWindow,
+                statesInMemory,
+                choosesWidths);
     }
 
     /** Sentences on what is not there, each with what would help. */

@@ -2,6 +2,7 @@ package io.gptq4j.checkpoint;
 
 import io.gptq4j.safetensors.DType;
 import io.gptq4j.safetensors.Half;
+import io.gptq4j.safetensors.ScaledFloats;
 import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
 import java.io.IOException;
@@ -11,6 +12,7 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
@@ -166,6 +168,20 @@ final class Fp8Tensors implements TensorSource {
     @Override
     public DType storedType(String name) {
         return encoded.containsKey(name) ? DType.F8_E4M3 : source.storedType(name);
+    }
+
+    @Override
+    public Optional<ScaledFloats> scaled(String name) throws IOException {
+        Encoded weight = encoded.get(name);
+        return weight == null
+                ? Optional.empty()
+                : Optional.of(new ScaledFloats(
+                        (offset, target) -> source.read(name, offset, target),
+                        scales(name, weight),
+                        weight.rows(),
+                        weight.columns(),
+                        weight.blockRows(),
+                        weight.blockColumns()));
     }
 
     @Override

@@ -4,6 +4,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Tensors that can be read by name and position: one file, several shards, or a remote file over byte ranges.
@@ -46,6 +47,17 @@ public interface TensorSource extends Closeable {
      */
     default DType storedType(String name) {
         return tensor(name).dtype();
+    }
+
+    /**
+     * What the source decodes a tensor from, for who decodes it later or elsewhere; empty for what it does not decode. What it
+     * gives, {@link #read} would give decoded.
+     *
+     * @throws IllegalArgumentException if there is no such tensor
+     * @throws IOException if the scales cannot be read
+     */
+    default Optional<ScaledFloats> scaled(String name) throws IOException {
+        return Optional.empty();
     }
 
     /** Where the tensor lies, for error messages: usually a file name. */

@@ -10,6 +10,7 @@ import io.gptq4j.tensor.FloatType;
  * @param type the forward's type
  * @param gpu whether it is computed on a GPU
  * @param checkpointBytes the size of all tensors of the checkpoint
+ * @param checkpointParameters their elements; what is more than the model has is carried along, as a vision tower is
  * @param evalWindows windows of held-out text for the perplexity before and after; 0 if it is not measured
  * @param evalWindow tokens in each of them
  * @param statesInMemory bytes of hidden states that may stay in memory before they go to a scratch file
@@ -21,6 +22,7 @@ public record Run(
         FloatType type,
         boolean gpu,
         long checkpointBytes,
+        long checkpointParameters,
         int evalWindows,
         int evalWindow,
         long statesInMemory,
@@ -32,12 +34,13 @@ public record Run(
                 || evalWindows < 0
                 || evalWindow < 0
                 || checkpointBytes < 0
+                || checkpointParameters < 0
                 || statesInMemory < 0) {
             throw new IllegalArgumentException("A run takes at least one window of one token, and no negative sizes");
         }
     }
 
-    /** A run with given widths. */
+    /** A run with given widths, over a checkpoint of the model alone. */
     public Run(
             int windows,
             int seqlen,
@@ -47,7 +50,7 @@ public record Run(
             int evalWindows,
             int evalWindow,
             long statesInMemory) {
-        this(windows, seqlen, type, gpu, checkpointBytes, evalWindows, evalWindow, statesInMemory, false);
+        this(windows, seqlen, type, gpu, checkpointBytes, 0, evalWindows, evalWindow, statesInMemory, false);
     }
 
     /** Tokens of the calibration. */

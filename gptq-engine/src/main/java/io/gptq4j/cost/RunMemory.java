@@ -21,7 +21,7 @@ final class RunMemory {
     private final Run run;
     private final Map<SolvedGroup, Integer> solved;
     private final long blockParameters;
-    private final long allParameters;
+    private final long allParameters; // of the checkpoint
 
     RunMemory(QuantizationPlan plan, Run run, Map<SolvedGroup, Integer> solved) {
         this.plan = plan;
@@ -32,7 +32,7 @@ final class RunMemory {
                 .mapToLong(layer -> elements(architecture.blockTensors(layer)))
                 .max()
                 .orElseThrow();
-        this.allParameters = elements(architecture.tensors());
+        this.allParameters = Math.max(elements(architecture.tensors()), run.checkpointParameters());
     }
 
     /** Of the largest block. */
@@ -91,7 +91,7 @@ final class RunMemory {
     /** Of the artifact. */
     long artifactBytes() {
         QuantizationPlan.Size size = plan.size();
-        return size.bytes() + 2 * (allParameters - size.weights()); // the rest in float16
+        return size.bytes() + 2 * (allParameters - size.weights()); // the rest in float16, or bfloat16
     }
 
     /** What stays of a token between two stages: the residual stream and the input of o_proj or down_proj. */

@@ -3,6 +3,7 @@ package io.gptq4j.model;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.safetensors.DType;
+import io.gptq4j.safetensors.ScaledFloats;
 import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
 import java.io.IOException;
@@ -210,6 +211,12 @@ final class ExpertTensors implements TensorSource {
     @Override
     public Map<String, TensorInfo> tensors() {
         return Collections.unmodifiableMap(tensors);
+    }
+
+    /** Slices of a stack come decoded: their blocks may begin within one of the stack. */
+    @Override
+    public Optional<ScaledFloats> scaled(String name) throws IOException {
+        return slices.containsKey(name) ? Optional.empty() : source.scaled(name);
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.gptq4j.rotation;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.format.FloatElements;
 import io.gptq4j.safetensors.DType;
+import io.gptq4j.safetensors.ScaledFloats;
 import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
 import java.io.IOException;
@@ -13,6 +14,7 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -74,6 +76,11 @@ final class RotatedTensors implements TensorSource {
     @Override
     public DType storedType(String name) {
         return changes.containsKey(name) ? tensor(name).dtype() : source.storedType(name);
+    }
+
+    @Override
+    public Optional<ScaledFloats> scaled(String name) throws IOException {
+        return changes.containsKey(name) ? Optional.empty() : source.scaled(name);
     }
 
     @Override

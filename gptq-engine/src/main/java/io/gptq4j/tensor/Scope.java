@@ -9,6 +9,7 @@ import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.jni.IValue;
 import ai.djl.pytorch.jni.IValueUtils;
 import io.gptq4j.safetensors.DType;
+import io.gptq4j.safetensors.ScaledFloats;
 import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
 import java.io.IOException;
@@ -103,7 +104,7 @@ public final class Scope implements AutoCloseable {
     }
 
     /**
-     * Reads the bytes of a tensor into host memory. The one method that may be called from another thread than the rest,
+     * Reads the bytes of a tensor into host memory, 8-bit floats as such. The one method that may be called from another thread than the rest,
      * so that a thread can read ahead; its result belongs to no scope.
      *
      * @param info the tensor, of a floating dtype
@@ -111,14 +112,25 @@ public final class Scope implements AutoCloseable {
      */
     public RawTensor read(TensorSource source, TensorInfo info) throws IOException {
         int type = torchCode(info.dtype());
-        Tensor bytes = hostBytes(info.byteLength(), (offset, target) -> source.read(info.name(), offset, target));
-        return new RawTensor(bytes, type, info.shape());
+        ScaledFloats scaled = source.scaled(info.name()).orElse(null);
+        Tensor bytes = scaled != null
+                ? hostBytes(info.elements(), scaled.codes()::read)
+                : hostBytes(info.byteLength(), (offset, target) -> source.read(info.name(), offset, target));
+        return new RawTensor(bytes, type, scaled, info.shape());
     }
 
     /** Converts what was {@linkplain #read read}, on the device; {@code raw} stays as it is. */
     public Tensor decode(RawTensor raw, FloatType type) {
         try (Tensor placed = raw.bytes().copyTo(this)) {
-            return call("decoder", "decode_as", placed, raw.torchCode(), type, raw.shape());
+            ScaledFloats scaled = raw.scaled();
+            if (scaled == null) {
+                return call("decoder", "decode_as", placed, raw.torchCode(), type, raw.shape());
+            }
+            long[] matrices = {-1, scaled.rows(), scaled.columns()};
+            long[] block = {scaled.blockRows(), scaled.blockColumns()};
+            try (Tensor scales = floats(scaled.scales(), scaled.scales().length)) {
+                return call("gptq", "decode_scaled", placed, scales, matrices, block, type, raw.shape());
+            }
         }
     }
 

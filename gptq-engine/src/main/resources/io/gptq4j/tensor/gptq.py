@@ -383,3 +383,14 @@ class Gptq(Module):
         z = torch.index_select(zeros[start:end], 1, g_idx)
         _1 = torch.copy_(W[start:end], torch.mul(s, torch.sub(codes[start:end].to(6), z)))
     return W
+
+  # Bytes of 8-bit floats (E4M3) as matrices [M, R, C], each element times the scale of its block, converted to `wanted`.
+  def decode_scaled(self: __torch__.Gptq, raw: Tensor, scales: Tensor, matrices: List[int], block: List[int], wanted: int, shape: List[int]) -> Tensor:
+    x = torch.reshape(torch.view_copy(raw, dtype=24).to(6), matrices)
+    R = torch.size(x, 1)
+    down = (R + block[0] - 1) // block[0]
+    of_rows = torch.repeat_interleave(torch.reshape(scales, [torch.size(x, 0), down, -1]), block[0], 1)
+    for j in range(torch.size(of_rows, 2)):
+      scale = torch.slice(torch.slice(of_rows, 1, 0, R), 2, j, j + 1)                            # [M, R, 1]
+      _0 = torch.mul_(torch.slice(x, 2, j * block[1], (j + 1) * block[1]), scale)
+    return torch.reshape(x.to(wanted), shape)

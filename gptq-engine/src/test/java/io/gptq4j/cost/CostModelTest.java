@@ -165,7 +165,7 @@ class CostModelTest {
     @Test
     void choosingWidthsCostsTimeAndHiddenStatesButNoDisk() throws Exception {
         CostModel given = model(RUN);
-        CostModel chosen = model(new Run(2, 8, FloatType.FLOAT32, false, 350_000, 0, 0, 1L << 40, true));
+        CostModel chosen = model(new Run(2, 8, FloatType.FLOAT32, false, 350_000, 0, 0, 0, 1L << 40, true));
         assertThat(cost(given.estimate(MACHINE), Step.SENSITIVITY).seconds()).isZero();
         Estimate.Cost cost = cost(chosen.estimate(MACHINE), Step.SENSITIVITY);
         // A window of 8 tokens through 2 blocks for the Hessians; another one through 8 / 2 * 3 + 2 blocks, and 8
@@ -187,6 +187,16 @@ class CostModelTest {
                 .memory();
         assertThat(spilled.scratch()).isEqualTo(10_000);
         assertThat(spilled.host()).isEqualTo(inMemory.host() - 10_000);
+    }
+
+    /** As many parameters beside the model's 86,848 as in it: a block of 36,992 takes half of the bytes ahead. */
+    @Test
+    void whatLiesBesideTheModelIsCarriedAlongAndNotReadAhead() throws Exception {
+        Estimate.Memory alone = model(RUN).memory();
+        Run run = new Run(2, 8, FloatType.FLOAT32, false, 350_000, 2 * 86_848, 0, 0, 1L << 40, false);
+        Estimate.Memory beside = model(run).memory();
+        assertThat(beside.artifact() - alone.artifact()).isEqualTo(2 * 86_848);
+        assertThat(alone.host() - beside.host()).isEqualTo(149_078 - 74_539);
     }
 
     @Test

@@ -67,6 +67,7 @@ class QuantizedCodesTest extends CpuTest {
         "llama, FLOAT32, 4, 32",
         "opt, FLOAT32, 3, -1",
         "bloom, FLOAT32, 8, 96",
+        "cohere, FLOAT32, 4, 32",
         "mixtral, FLOAT32, 4, 32",
         "deepseek_v2, FLOAT32, 4, 32"
     })

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.gptq4j.safetensors.DType;
+import io.gptq4j.safetensors.ScaledFloats;
 import io.gptq4j.safetensors.TensorInfo;
 import io.gptq4j.safetensors.TensorSource;
 import java.io.IOException;
@@ -12,6 +13,7 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -270,6 +272,39 @@ class ScopeTest {
             assertThatThrownBy(() -> scope.zeros(1L << 40))
                     .isInstanceOf(TorchException.class)
                     .hasMessageContaining("--samples");
+        }
+    }
+
+    /** Two matrices [5, 7] in blocks of 2 by 3, cut off at the edges. */
+    @Test
+    void readsEightBitFloatsAsTheyAreAndMultipliesThemOnTheDevice() throws Exception {
+        Memory codes = random(DType.F8_E4M3, 8, 2, 5, 7);
+        float[] scales = new float[2 * 3 * 3];
+        for (int i = 0; i < scales.length; i++) {
+            scales[i] = 1 + i / 3f;
+        }
+        Memory decoded = new Memory(TensorInfo.of("w", DType.F32, 2, 5, 7), new byte[0]) {
+            @Override
+            public Optional<ScaledFloats> scaled(String name) {
+                return Optional.of(new ScaledFloats((at, target) -> codes.read(name, at, target), scales, 5, 7, 2, 3));
+            }
+        };
+        float[] expected = new float[70];
+        for (int i = 0; i < expected.length; i++) {
+            int code = codes.bytes[i] & 0x7f;
+            codes.bytes[i] = code == 0x7f ? 0 : codes.bytes[i]; // no NaN
+            double magnitude =
+                    code == 0x7f ? 0 : code < 8 ? code / 512.0 : (8 + code % 8) * Math.pow(2, code / 8 - 10.0);
+            float value = (float) (codes.bytes[i] < 0 ? -magnitude : magnitude);
+            expected[i] = value * scales[i / 35 * 9 + i % 35 / 7 / 2 * 3 + i % 7 / 3];
+        }
+        try (Scope scope = torch.scope();
+                RawTensor raw = scope.read(decoded, decoded.info)) {
+            assertThat(codes.pieces.stream().mapToInt(Integer::intValue).sum()).isEqualTo(70);
+            assertThat(decoded.pieces).isEmpty();
+            Tensor tensor = scope.decode(raw, FloatType.FLOAT32);
+            assertThat(tensor.shape()).containsExactly(2, 5, 7);
+            assertThat(tensor.toFloats()).isEqualTo(expected);
         }
     }
 }
