@@ -165,14 +165,22 @@ public final class CostModel {
         });
     }
 
-    /** What experts compute once for the Hessian of their last module, they compute again for the block's output. */
+    /**
+     * What experts compute once for the Hessian of their last module, they compute again for the block's output, and, last module
+     * included, for what they lack of the float model's.
+     */
     private void addExpertsAgain(List<Work> all) {
+        boolean compared = plan.options().refinement().floatTarget();
         architecture.kinds().forEach((block, count) -> {
             if (block.mlp() instanceof Mlp.Experts) {
                 for (ModuleGroup group : block.moduleGroups()) {
-                    if (group.stage() == Stage.MLP_IN) {
-                        for (Linear module : group.modules()) {
-                            all.add(linear(Step.LINEAR, module, run.tokens() * SolvedGroup.seen(block, group), count));
+                    double tokens = run.tokens() * SolvedGroup.seen(block, group);
+                    for (Linear module : group.modules()) {
+                        if (group.stage() == Stage.MLP_IN) {
+                            all.add(linear(Step.LINEAR, module, tokens, count));
+                        }
+                        if (compared && (group.stage() == Stage.MLP_IN || group.stage() == Stage.MLP_OUT)) {
+                            all.add(linear(Step.DRIFT, module, tokens, count));
                         }
                     }
                 }
@@ -226,14 +234,14 @@ public final class CostModel {
     private void addFloatTarget(List<Work> all) {
         addForward(all, Step.DRIFT, Step.DRIFT, Step.DRIFT, run.tokens(), run.windows(), run.seqlen(), 1);
         solvedGroups.forEach((group, times) -> {
-            if (!group.compared()) {
+            if (group.driftFlops() == 0) {
                 return;
             }
-            double tokens = (double) run.tokens() * times;
+            double tokens = run.tokens() * group.seen() * times;
             double in = group.in();
             double rows = group.rows();
             int size = (int) Math.min(in, rows);
-            double products = tokens * in * rows * (group.writes() ? 6 : 4);
+            double products = tokens * in * rows * group.driftFlops();
             all.add(Work.products(Step.DRIFT, Work.Unit.FLOAT32, size, products, 1));
             all.add(elements(Step.DRIFT, tokens * (in + rows) * 3 * Float.BYTES, converted() * tokens * in, 0));
             all.add(Work.products(

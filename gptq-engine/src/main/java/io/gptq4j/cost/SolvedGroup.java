@@ -16,10 +16,10 @@ import java.util.Map;
  * Modules that are solved together, as far as their cost depends on it.
  *
  * @param seen the share of all tokens that they see
- * @param compared whether the float model is followed
- * @param writes whether they write to the residual stream
+ * @param driftFlops operations that comparing them with the float model takes for each of their tokens and weights; 0 if they
+ *     are not compared
  */
-record SolvedGroup(List<Linear> modules, double seen, boolean compared, boolean writes) {
+record SolvedGroup(List<Linear> modules, double seen, int driftFlops) {
     /** Those of a plan, with the number of blocks in which they are the same. */
     static Map<SolvedGroup, Integer> of(QuantizationPlan plan) {
         Architecture architecture = plan.architecture();
@@ -30,12 +30,17 @@ record SolvedGroup(List<Linear> modules, double seen, boolean compared, boolean 
                 SolvedGroup solved = new SolvedGroup(
                         group.modules(),
                         seen(block, group),
-                        block.readsState(group),
-                        group.stage() == Stage.ATTENTION_OUT || group.stage() == Stage.MLP_OUT);
+                        block.hasFloatTarget(group) ? driftFlops(block, group) : 0);
                 groups.merge(solved, 1, Integer::sum);
             }
         }
         return groups;
+    }
+
+    /** One product for the drift, one for what the outputs lack, one for the stream; experts know what they lack. */
+    private static int driftFlops(Block block, ModuleGroup group) {
+        boolean writes = group.stage() == Stage.ATTENTION_OUT || group.stage() == Stage.MLP_OUT;
+        return group.stage() == Stage.MLP_OUT && block.mlp() instanceof Mlp.Experts ? 2 : writes ? 6 : 4;
     }
 
     /** How many parts of a plan get a width each, if widths are chosen. */

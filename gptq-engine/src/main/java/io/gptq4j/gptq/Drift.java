@@ -1,5 +1,6 @@
 package io.gptq4j.gptq;
 
+import io.gptq4j.model.DecoderBlock;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import java.util.List;
@@ -8,7 +9,7 @@ import java.util.List;
  * How the outputs of one module group fall short of the float model's because of what has been quantized before it: D =
  * sum x (y~ - y)^T over the tokens that the group has seen. y is what the group's own float weights make of its input x in
  * the quantized model; y~ is what they make of the float model's input x~. For modules that write to the residual stream
- * both count with the stream. With the Hessian, D gives the weights that undo the drift as far as x allows: W + D^T H^-1 is
+ * both count with the stream; an expert takes its share of what the mixture lacks. With the Hessian, D gives the weights that undo the drift as far as x allows: W + D^T H^-1 is
  * the least-squares solution for y~ given x. The idea of an asymmetric objective: GPTAQ (Li, Yin, Lee, Panda 2025, arXiv
  * 2504.02692); in full and beyond one layer: Qronos (Zhang, Zhang, Colbert, Saab 2025, arXiv 2505.11695).
  *
@@ -42,6 +43,17 @@ final class Drift implements AutoCloseable {
      */
     void addResidual(Tensor x, Tensor residual, Tensor exact, double factor) {
         scope.call("refine", "add_residual_drift", sum, x, residual, exact, factor)
+                .close();
+    }
+
+    /**
+     * Adds what the outputs of an expert lack, as a part of a mixture.
+     *
+     * @param x its inputs, each times its weight, [n, in]
+     * @param lack {@link DecoderBlock#lack}, of all tokens
+     */
+    void addLack(Tensor x, Tensor lack, DecoderBlock.Share share) {
+        scope.call("refine", "add_lack", sum, x, lack, share.tokens(), share.weights())
                 .close();
     }
 

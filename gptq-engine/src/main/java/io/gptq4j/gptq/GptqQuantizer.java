@@ -48,7 +48,7 @@ public final class GptqQuantizer {
 
     private static final int GPU_TOKENS = 16_384;
 
-    /** Bytes of the Hessians of experts that are summed up in one pass over the windows. */
+    /** Bytes of the Hessians and drifts of experts that are summed up in one pass over the windows. */
     private static final long CPU_HESSIANS = 1L << 30;
 
     private static final long GPU_HESSIANS = 8L << 30;
@@ -156,7 +156,7 @@ public final class GptqQuantizer {
                     observer.loaded(lanes.first().block());
                 }
                 for (Stage stage : plan.architecture().block(layer).stages()) {
-                    for (List<ModuleGroup> groups : inMemory(plan.groups(layer, stage))) {
+                    for (List<ModuleGroup> groups : inMemory(layer, plan.groups(layer, stage))) {
                         for (ModuleReport report : quantize(lanes, layer, stage, groups, writer)) {
                             reports.add(report);
                             listener.moduleQuantized(report);
@@ -174,15 +174,25 @@ public final class GptqQuantizer {
         return reports;
     }
 
-    /** Groups of one stage in parts whose Hessians are in memory together; one part, if there are no groups. */
-    private List<List<ModuleGroup>> inMemory(List<ModuleGroup> groups) {
+    /** Whether a group aims at the float model. An expert that sees all tokens cannot: not all have a part in its output. */
+    private boolean aims(int layer, ModuleGroup group) {
+        return plan.options().refinement().floatTarget()
+                && plan.architecture().block(layer).hasFloatTarget(group)
+                && !(allExperts && group.expert().isPresent());
+    }
+
+    /** Groups of one stage in parts whose Hessians and drifts are in memory together; one part, if there are no groups. */
+    private List<List<ModuleGroup>> inMemory(int layer, List<ModuleGroup> groups) {
         long limit = models.get(0).isOnGpu() ? GPU_HESSIANS : CPU_HESSIANS;
         List<List<ModuleGroup>> parts = new ArrayList<>();
         List<ModuleGroup> part = new ArrayList<>();
         long bytes = 0;
         for (ModuleGroup group : groups) {
             long in = group.modules().get(0).in();
-            long more = in * in * Float.BYTES;
+            long rows = aims(layer, group)
+                    ? group.modules().stream().mapToLong(Linear::out).sum()
+                    : 0;
+            long more = in * (in + rows) * Float.BYTES;
             if (!part.isEmpty() && bytes + more > limit) {
                 parts.add(part);
                 part = new ArrayList<>();
@@ -204,13 +214,9 @@ public final class GptqQuantizer {
                 works.add(lanes.lane(i).scope().child());
             }
             long start = System.nanoTime();
-            boolean compared = plan.options().refinement().floatTarget();
             List<List<Inputs>> parts = lanes.each((lane, index) -> {
                 List<Inputs> own = groups.stream()
-                        .map(group -> Inputs.of(
-                                works.get(index),
-                                group,
-                                compared && lane.block().parts().readsState(group)))
+                        .map(group -> Inputs.of(works.get(index), group, aims(layer, group)))
                         .toList();
                 observe(lane, layer, stage, groups, own, allExperts);
                 lane.advanceExact(stage);

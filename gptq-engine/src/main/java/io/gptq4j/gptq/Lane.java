@@ -13,6 +13,8 @@ import io.gptq4j.tensor.TensorStore;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** One device's part of a run: its share of the calibration windows, and a copy of the current block. */
@@ -132,22 +134,26 @@ final class Lane implements AutoCloseable {
                             state,
                             groups,
                             allTokens,
-                            (i, x) -> seen.get(i).hessian().add(x));
+                            (i, x, share) -> counted(step, x, share, seen.get(i).hessian()::add));
+            return;
+        }
+        if (stage == Stage.MLP_OUT && exactAt == null) { // so it is known what the experts together ought to give
+            seeExperts(step, groups, seen, state, batch, allTokens);
             return;
         }
         if (stage != exactAt) {
             throw new IllegalStateException("The float model's windows are at " + exactAt + ", not at " + stage);
         }
         DecoderBlock.State exactly = resume(step, exactStates.get(batch));
-        block().inputs(step, state, groups, allTokens, (i, x) -> {
-            seen.get(i).hessian().add(x);
+        block().inputs(step, state, groups, allTokens, (i, x, share) -> {
+            counted(step, x, share, seen.get(i).hessian()::add);
             Drift drift = seen.get(i).drift();
             if (drift != null) {
                 ModuleGroup group = groups.get(i);
                 List<Tensor> weights =
                         group.modules().stream().map(block()::weight).toList();
-                block().inputs(step, exactly, List.of(group), allTokens, (j, y) -> drift.add(x, y, weights));
-                if (block().addsToResidual(group)) {
+                block().inputs(step, exactly, List.of(group), allTokens, (j, y, none) -> drift.add(x, y, weights));
+                if (block().parts().addsToResidual(group)) {
                     drift.addResidual(
                             x,
                             state.residual(),
@@ -157,6 +163,45 @@ final class Lane implements AutoCloseable {
             }
         });
         exactStates.set(batch, park(exactly));
+    }
+
+    private void seeExperts(
+            Scope step,
+            List<ModuleGroup> groups,
+            List<Inputs> seen,
+            DecoderBlock.State state,
+            int batch,
+            boolean allTokens)
+            throws IOException {
+        Tensor wanted = exactStates.get(batch).residual.take(step);
+        Tensor lack = block().lack(step, state, wanted);
+        block().inputs(
+                        step,
+                        state,
+                        groups,
+                        allTokens,
+                        (i, x, share) -> counted(step, x, share, own -> {
+                            seen.get(i).hessian().add(own);
+                            Drift drift = seen.get(i).drift();
+                            if (drift != null) {
+                                drift.addLack(own, lack, Objects.requireNonNull(share));
+                            }
+                        }));
+        exactStates.set(batch, new Parked(store.put(wanted), null));
+    }
+
+    /**
+     * Where the float model is followed, errors of experts count as much as their outputs do, so their inputs are taken times
+     * the router's weights.
+     */
+    private void counted(Scope step, Tensor x, DecoderBlock.@Nullable Share share, Consumer<Tensor> target) {
+        if (share == null || !exact) {
+            target.accept(x);
+            return;
+        }
+        try (Tensor weighted = step.call("refine", "weighted", x, share.weights())) {
+            target.accept(weighted);
+        }
     }
 
     /**
@@ -200,7 +245,7 @@ final class Lane implements AutoCloseable {
                                 state,
                                 experts,
                                 true,
-                                (i, x) -> hessians.get(i).add(x));
+                                (i, x, share) -> hessians.get(i).add(x));
                 states.set(b, park(state));
             }
         }

@@ -114,13 +114,29 @@ public record Block(Attention attention, Mlp mlp, Norms norms, Residual residual
     }
 
     /**
-     * Whether a group reads what is kept of the windows between two stages. Others read what modules before them give when they
-     * are run again: latent vectors, and all within experts.
+     * Whether it can be said what a group's outputs ought to be in the float model. For latent vectors, and for the first
+     * modules of experts, it is not: what becomes of their outputs depends on modules and on a router in between.
      */
-    public boolean readsState(ModuleGroup group) {
-        return group.expert().isEmpty()
-                && group.stage() != Stage.ATTENTION_MID
-                && !(group.stage() == Stage.MLP_OUT && mlp instanceof Mlp.Experts);
+    public boolean hasFloatTarget(ModuleGroup group) {
+        return switch (group.stage()) {
+            case ATTENTION_IN, ATTENTION_OUT -> true;
+            case ATTENTION_MID -> false;
+            case MLP_IN -> group.expert().isEmpty();
+            case MLP_OUT -> !(mlp instanceof Mlp.Experts) || addsToResidual(group);
+        };
+    }
+
+    /**
+     * Whether what a group's modules give, times {@link #multiplier}, is added to the residual stream as it is: no norm stands
+     * between.
+     */
+    public boolean addsToResidual(ModuleGroup group) {
+        boolean apart = residual != Residual.POST_NORM;
+        return switch (group.stage()) {
+            case ATTENTION_IN, ATTENTION_MID, MLP_IN -> false;
+            case ATTENTION_OUT -> norms.attentionOut().isEmpty() || !apart;
+            case MLP_OUT -> norms.mlpOut().isEmpty() || !apart;
+        };
     }
 
     /** The modules that stay in float: routers and gates of shared experts. */

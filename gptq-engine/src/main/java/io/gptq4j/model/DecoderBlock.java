@@ -88,19 +88,6 @@ public final class DecoderBlock {
         return block;
     }
 
-    /**
-     * Whether what a group's module gives is, times {@link Block#multiplier}, all that is added to the residual stream of the stage's
-     * state: no norm stands between, and no expert adds to it.
-     */
-    public boolean addsToResidual(ModuleGroup group) {
-        boolean apart = block.residual() != Residual.POST_NORM;
-        return switch (group.stage()) {
-            case ATTENTION_IN, ATTENTION_MID, MLP_IN -> false;
-            case ATTENTION_OUT -> block.norms().attentionOut().isEmpty() || !apart;
-            case MLP_OUT -> experts == null && (block.norms().mlpOut().isEmpty() || !apart);
-        };
-    }
-
     /** From the block's input [B, T, C] to the first stage. */
     public State begin(Scope scope, Tensor hidden) {
         return new State(atStart(scope, hidden, block.norms().attentionIn()), null);
@@ -113,9 +100,18 @@ public final class DecoderBlock {
          *
          * @param index of the group, among those asked for
          * @param x [..., in]; an expert's may have no rows
+         * @param share of the tokens, where they belong to an expert's and the router has weighed them; otherwise null
          */
-        void accept(int index, Tensor x);
+        void accept(int index, Tensor x, @Nullable Share share);
     }
+
+    /**
+     * What an expert, or the shared experts, have to do with the windows.
+     *
+     * @param tokens those that it sees, by their places, [n]
+     * @param weights what its outputs for them count for in the mixture's, [n]
+     */
+    public record Share(Tensor tokens, Tensor weights) {}
 
     /**
      * The inputs that some groups of one stage read.
@@ -130,7 +126,7 @@ public final class DecoderBlock {
             ModuleGroup group = groups.get(i);
             Stage stage = group.stage();
             if (stage == Stage.ATTENTION_OUT || (stage == Stage.MLP_OUT && experts == null)) {
-                target.accept(i, Objects.requireNonNull(state.carried));
+                target.accept(i, Objects.requireNonNull(state.carried), null);
                 continue;
             }
             boolean mlp = stage == Stage.MLP_IN || stage == Stage.MLP_OUT;
@@ -145,20 +141,23 @@ public final class DecoderBlock {
                 Tensor in = stage == Stage.ATTENTION_MID
                         ? attention.latentInput(scope, x, group.modules().get(0))
                         : x;
-                target.accept(i, in);
+                target.accept(i, in, null);
                 continue;
             }
             ExpertsPart parts = Objects.requireNonNull(experts);
             try (Scope own = scope.child()) {
-                Tensor in;
                 if (group.expert().isEmpty()) {
-                    in = stage == Stage.MLP_IN ? x : parts.sharedActivation(own, routed);
-                } else {
-                    int expert = group.expert().getAsInt();
-                    in = parts.seen(own, routed, expert, allTokens);
-                    in = stage == Stage.MLP_IN ? in : parts.activation(own, in, expert);
+                    if (stage == Stage.MLP_IN) {
+                        target.accept(i, x, null);
+                    } else {
+                        target.accept(i, parts.sharedActivation(own, routed), parts.sharedShare(own, routed));
+                    }
+                    continue;
                 }
-                target.accept(i, in);
+                int expert = group.expert().getAsInt();
+                Share share = allTokens ? null : parts.share(own, routed, expert);
+                Tensor in = parts.seen(own, routed, share);
+                target.accept(i, stage == Stage.MLP_IN ? in : parts.activation(own, in, expert), share);
             }
         }
     }
@@ -229,6 +228,23 @@ public final class DecoderBlock {
             }
         }
         return atEnd(scope, sum, block.norms().mlpOut());
+    }
+
+    /**
+     * What the mixture of experts lacks for the block's output to be {@code wanted}, for each unit of the weights that its
+     * experts' outputs have, [N, C] float32. An output of every one of them that is so much larger makes up for it.
+     *
+     * @param state at {@link Stage#MLP_OUT}; stays as it is
+     */
+    public Tensor lack(Scope scope, State state, Tensor wanted) {
+        ExpertsPart mixture = Objects.requireNonNull(experts);
+        try (Scope step = scope.child()) {
+            Tensor residual = step.call("decoder", "reshaped", state.residual, state.residual.shape());
+            Tensor output = finish(step, new State(residual, null));
+            Tensor x = input(step, state, block.norms().mlpIn());
+            Tensor weights = mixture.weights(step, mixture.route(step, x));
+            return scope.call("refine", "lack", wanted, output, weights, 1 / block.multiplier());
+        }
     }
 
     /** All stages in one go. */

@@ -5,6 +5,7 @@ import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Computes the mixture of experts of one block. N tokens, k experts for each. */
 final class ExpertsPart {
@@ -50,14 +51,33 @@ final class ExpertsPart {
         return new Routed(tokens, chosen.get(0), chosen.get(1));
     }
 
-    /** The tokens that an expert sees, [n, C]; all of them, if asked for. */
-    Tensor seen(Scope scope, Routed routed, int expert, boolean all) {
-        if (all) {
-            return routed.tokens;
+    /** The tokens that are routed to an expert. */
+    DecoderBlock.Share share(Scope scope, Routed routed, int expert) {
+        List<Tensor> hits = scope.callAll("decoder", "routed_to", routed.weights, routed.chosen, expert);
+        return new DecoderBlock.Share(hits.get(0), hits.get(1));
+    }
+
+    /** The share of the shared experts: all tokens. */
+    DecoderBlock.Share sharedShare(Scope scope, Routed routed) {
+        List<Tensor> gate = moe.sharedGate()
+                .map(module -> List.of(linear(scope, routed.tokens, module)))
+                .orElse(List.of());
+        List<Tensor> all = scope.callAll("decoder", "shared_share", routed.tokens, gate);
+        return new DecoderBlock.Share(all.get(0), all.get(1));
+    }
+
+    /** The sum of the weights of all experts' outputs, and of the shared ones', [N]. */
+    Tensor weights(Scope scope, Routed routed) {
+        Tensor sum = scope.call("decoder", "sums", routed.weights);
+        if (moe.shared().isPresent()) {
+            scope.call("decoder", "add_to", sum, sharedShare(scope, routed).weights(), 1.0);
         }
-        Tensor which = scope.callAll("decoder", "routed_to", routed.weights, routed.chosen, expert)
-                .get(0);
-        return scope.call("decoder", "lines", routed.tokens, which);
+        return sum;
+    }
+
+    /** The tokens of a share, [n, C]; all of them if it is null. */
+    Tensor seen(Scope scope, Routed routed, DecoderBlock.@Nullable Share share) {
+        return share == null ? routed.tokens : scope.call("decoder", "lines", routed.tokens, share.tokens());
     }
 
     /** What the expert's output module reads of these tokens, [n, ffn]. */

@@ -29,6 +29,22 @@ class Refine(Module):
     gap = torch.sub(torch.reshape(exact, [-1, rows]).to(6), torch.reshape(residual, [-1, rows]).to(6))
     return torch.addmm_(D, torch.t(flat), gap, beta=1, alpha=factor)
 
+  # x [n, in] in float32, each line times its weight.
+  def weighted(self: __torch__.Refine, x: Tensor, weights: Tensor) -> Tensor:
+    return torch.mul(x.to(6), torch.unsqueeze(weights, 1))
+
+  # factor (wanted - output) / weights: what a sum of weighted outputs lacks for each unit of weight, [N, rows] float32;
+  # nothing where there is no weight.
+  def lack(self: __torch__.Refine, wanted: Tensor, output: Tensor, weights: Tensor, factor: float) -> Tensor:
+    rows = torch.size(wanted, -1)
+    gap = torch.sub(torch.reshape(wanted, [-1, rows]).to(6), torch.reshape(output, [-1, rows]).to(6))
+    share = torch.where(torch.gt(weights, 9.9999999999999995e-07), torch.div(factor, weights), 0.)
+    return torch.mul_(gap, torch.unsqueeze(share, 1))
+
+  # D += x^T G for an expert's tokens: x [n, in] their weighted inputs, G [n, rows] those lines of gap [N, rows], weighted.
+  def add_lack(self: __torch__.Refine, D: Tensor, x: Tensor, gap: Tensor, tokens: Tensor, weights: Tensor) -> Tensor:
+    return torch.addmm_(D, torch.t(x), self.weighted(torch.index_select(gap, 0, tokens), weights))
+
   # The part start .. end of D [n, rows]; shares its memory.
   def part(self: __torch__.Refine, D: Tensor, start: int, end: int) -> Tensor:
     return D[:, start:end]

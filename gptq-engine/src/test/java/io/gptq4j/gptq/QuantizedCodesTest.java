@@ -154,7 +154,8 @@ class QuantizedCodesTest extends CpuTest {
                     }
                     Hessian hessian =
                             new Hessian(scope, modules.modules().get(0).in());
-                    at.forEach(state -> block.inputs(scope, state, List.of(modules), false, (i, x) -> hessian.add(x)));
+                    at.forEach(state ->
+                            block.inputs(scope, state, List.of(modules), false, (i, x, share) -> hessian.add(x)));
                     if (modules.expert().isEmpty()) {
                         assertThat(hessian.tokens()).isEqualTo(90 * 24);
                     } else {
@@ -165,7 +166,7 @@ class QuantizedCodesTest extends CpuTest {
                     for (Linear module : modules.modules()) { // one by one: rows do not depend on each other
                         String name = source.path(module);
                         Tensor drift = options.refinement().floatTarget()
-                                        && block.parts().readsState(modules)
+                                        && block.parts().hasFloatTarget(modules)
                                 ? drift(scope, modules, block, at, exactly, source.weight(module))
                                 : null;
                         QuantizedLinear expected = solver.solve(
@@ -207,7 +208,7 @@ class QuantizedCodesTest extends CpuTest {
         for (int b = 0; b < at.size(); b++) {
             float[] x = input(scope, block, at.get(b), group);
             float[] exact = input(scope, block, exactly.get(b), group); // norms are never quantized
-            boolean writes = block.addsToResidual(group);
+            boolean writes = block.parts().addsToResidual(group);
             float[] residual = at.get(b).residual().toFloats();
             float[] exactResidual = exactly.get(b).residual().toFloats();
             for (int t = 0; t < x.length / in; t++) {
@@ -231,7 +232,7 @@ class QuantizedCodesTest extends CpuTest {
 
     private static float[] input(Scope scope, DecoderBlock block, DecoderBlock.State state, ModuleGroup group) {
         List<float[]> inputs = new ArrayList<>();
-        block.inputs(scope, state, List.of(group), false, (i, x) -> inputs.add(x.toFloats()));
+        block.inputs(scope, state, List.of(group), false, (i, x, share) -> inputs.add(x.toFloats()));
         return inputs.get(0);
     }
 
