@@ -10,6 +10,7 @@ import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.BlockReader;
 import io.gptq4j.model.DecoderBlock;
 import io.gptq4j.model.LanguageModel;
+import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModuleGroup;
 import io.gptq4j.model.Stage;
 import io.gptq4j.model.TinyCheckpoint;
@@ -69,6 +70,7 @@ class QuantizedCodesTest extends CpuTest {
         "bloom, FLOAT32, 8, 96",
         "cohere, FLOAT32, 4, 32",
         "mixtral, FLOAT32, 4, 32",
+        "qwen2_moe, FLOAT32, 4, 32",
         "deepseek_v2, FLOAT32, 4, 32"
     })
     void aimsEachGroupAtWhatTheFloatModelComputes(String family, FloatType type, int bits, int group) throws Exception {
@@ -154,8 +156,15 @@ class QuantizedCodesTest extends CpuTest {
                     }
                     Hessian hessian =
                             new Hessian(scope, modules.modules().get(0).in());
-                    at.forEach(state ->
-                            block.inputs(scope, state, List.of(modules), false, (i, x, share) -> hessian.add(x)));
+                    boolean followed = options.refinement().floatTarget();
+                    for (DecoderBlock.State state : at) {
+                        if (followed) {
+                            float[] x = seen(scope, block, state, modules).weighted();
+                            hessian.add(scope.floats(x, x.length / hessian.size(), hessian.size()));
+                        } else {
+                            block.inputs(scope, state, List.of(modules), false, (i, x, share) -> hessian.add(x));
+                        }
+                    }
                     if (modules.expert().isEmpty()) {
                         assertThat(hessian.tokens()).isEqualTo(90 * 24);
                     } else {
@@ -165,10 +174,14 @@ class QuantizedCodesTest extends CpuTest {
                     GptqSolver.Factored factored = solver.factor(scope, hessian);
                     for (Linear module : modules.modules()) { // one by one: rows do not depend on each other
                         String name = source.path(module);
-                        Tensor drift = options.refinement().floatTarget()
-                                        && block.parts().hasFloatTarget(modules)
-                                ? drift(scope, modules, block, at, exactly, source.weight(module))
-                                : null;
+                        Tensor drift = null;
+                        if (followed && block.parts().hasFloatTarget(modules)) {
+                            boolean mixture = modules.stage() == Stage.MLP_OUT
+                                    && block.parts().mlp() instanceof Mlp.Experts;
+                            drift = mixture
+                                    ? mixtureDrift(scope, modules, block, source, at, exactly)
+                                    : drift(scope, modules, block, at, exactly, source.weight(module));
+                        }
                         QuantizedLinear expected = solver.solve(
                                         scope,
                                         factored,
@@ -206,8 +219,8 @@ class QuantizedCodesTest extends CpuTest {
         float[] w = weight.toFloats();
         double[] sum = new double[in * out];
         for (int b = 0; b < at.size(); b++) {
-            float[] x = input(scope, block, at.get(b), group);
-            float[] exact = input(scope, block, exactly.get(b), group); // norms are never quantized
+            float[] x = seen(scope, block, at.get(b), group).x;
+            float[] exact = seen(scope, block, exactly.get(b), group).x; // norms are never quantized
             boolean writes = block.parts().addsToResidual(group);
             float[] residual = at.get(b).residual().toFloats();
             float[] exactResidual = exactly.get(b).residual().toFloats();
@@ -230,10 +243,94 @@ class QuantizedCodesTest extends CpuTest {
         return scope.floats(rounded, in, out);
     }
 
-    private static float[] input(Scope scope, DecoderBlock block, DecoderBlock.State state, ModuleGroup group) {
-        List<float[]> inputs = new ArrayList<>();
-        block.inputs(scope, state, List.of(group), false, (i, x, share) -> inputs.add(x.toFloats()));
-        return inputs.get(0);
+    /**
+     * The same for the output of one expert, or of the shared ones: sum w x (w d)^T over its tokens. w is what its output counts
+     * for, and d what the sum of all outputs, with float weights on what comes out of quantized gates, lacks of what would take
+     * the residual stream to where it is in the float model; divided by the sum of all w of the token.
+     */
+    private static Tensor mixtureDrift(
+            Scope scope,
+            ModuleGroup group,
+            DecoderBlock block,
+            DecoderBlock source,
+            List<DecoderBlock.State> at,
+            List<DecoderBlock.State> exactly) {
+        int in = group.modules().get(0).in();
+        int out = group.modules().get(0).out();
+        double[] sum = new double[in * out];
+        for (int b = 0; b < at.size(); b++) {
+            Tensor residual = exactly.get(b).residual();
+            Tensor copy = scope.call("decoder", "reshaped", residual, residual.shape());
+            float[] wanted =
+                    source.finish(scope, new DecoderBlock.State(copy, null)).toFloats();
+            float[] before = at.get(b).residual().toFloats();
+            double[] gap = new double[wanted.length];
+            for (int i = 0; i < gap.length; i++) {
+                gap[i] = ((double) wanted[i] - before[i]) / block.parts().multiplier();
+            }
+            double[] weights = new double[gap.length / out];
+            for (ModuleGroup other : block.parts().moduleGroups()) {
+                if (other.stage() == Stage.MLP_OUT) {
+                    Seen seen = seen(scope, block, at.get(b), other);
+                    float[] w = source.weight(other.modules().get(0)).toFloats();
+                    int inner = other.modules().get(0).in();
+                    for (int t = 0; t < seen.tokens.length; t++) {
+                        int token = (int) seen.tokens[t];
+                        weights[token] += seen.weights[t];
+                        for (int o = 0; o < out; o++) {
+                            for (int i = 0; i < inner; i++) {
+                                gap[token * out + o] -=
+                                        (double) seen.weights[t] * w[o * inner + i] * seen.x[t * inner + i];
+                            }
+                        }
+                    }
+                }
+            }
+            Seen own = seen(scope, block, at.get(b), group);
+            float[] x = own.weighted();
+            for (int t = 0; t < own.tokens.length; t++) {
+                int token = (int) own.tokens[t];
+                for (int i = 0; i < in; i++) {
+                    for (int o = 0; o < out; o++) {
+                        sum[i * out + o] += x[t * in + i] * own.weights[t] * gap[token * out + o] / weights[token];
+                    }
+                }
+            }
+        }
+        float[] rounded = new float[sum.length];
+        for (int i = 0; i < sum.length; i++) {
+            rounded[i] = (float) sum[i];
+        }
+        return scope.floats(rounded, in, out);
+    }
+
+    /** The inputs of a group [n, in], of which tokens they are, and what their outputs count for; all for 1 outside mixtures. */
+    private record Seen(float[] x, long[] tokens, float[] weights) {
+        float[] weighted() {
+            float[] weighted = x.clone();
+            int in = weights.length == 0 ? 1 : x.length / weights.length;
+            for (int i = 0; i < x.length && weights.length > 0; i++) {
+                weighted[i] *= weights[i / in];
+            }
+            return weighted;
+        }
+    }
+
+    private static Seen seen(Scope scope, DecoderBlock block, DecoderBlock.State state, ModuleGroup group) {
+        List<Seen> seen = new ArrayList<>();
+        block.inputs(
+                scope,
+                state,
+                List.of(group),
+                false,
+                (i, x, share) -> seen.add(
+                        share == null
+                                ? new Seen(x.toFloats(), new long[0], new float[0])
+                                : new Seen(
+                                        x.toFloats(),
+                                        share.tokens().toLongs(),
+                                        share.weights().toFloats())));
+        return seen.get(0);
     }
 
     /** The same but for some units in the last place of the scales, which are positive. */
