@@ -228,12 +228,14 @@ public final class GptqQuantizer {
                     other.get(g).close();
                 }
             }
-            fillStarved(
-                    lanes.first(),
-                    works.get(0),
-                    stage,
-                    groups,
-                    parts.get(0).stream().map(Inputs::hessian).toList());
+            if (!allExperts && !plan.options().reference()) {
+                StarvedExperts.fill(
+                        lanes.first(),
+                        works.get(0),
+                        stage,
+                        groups,
+                        parts.get(0).stream().map(Inputs::hessian).toList());
+            }
             List<ModuleReport> reports = new ArrayList<>();
             for (int g = 0; g < groups.size(); g++) {
                 reports.addAll(
@@ -243,46 +245,6 @@ public final class GptqQuantizer {
             return reports;
         } finally {
             works.forEach(Scope::close);
-        }
-    }
-
-    /**
-     * Experts that few tokens came to learn from all those whose Hessians are in memory with theirs. Inner channels of one
-     * expert have nothing to do with those of another, so before the last module they learn from what their own channels make
-     * of tokens that went elsewhere.
-     */
-    private void fillStarved(Lane lane, Scope work, Stage stage, List<ModuleGroup> groups, List<Hessian> hessians)
-            throws IOException {
-        List<ModuleGroup> experts = new ArrayList<>();
-        List<Hessian> seen = new ArrayList<>();
-        List<Integer> starved = new ArrayList<>();
-        for (int g = 0; g < groups.size(); g++) {
-            if (groups.get(g).expert().isPresent()) {
-                if (Siblings.isStarved(hessians.get(g))) {
-                    starved.add(experts.size());
-                }
-                experts.add(groups.get(g));
-                seen.add(hessians.get(g));
-            }
-        }
-        if (starved.isEmpty() || allExperts || plan.options().reference()) {
-            return;
-        }
-        int in = seen.get(0).size();
-        if (stage == Stage.MLP_IN) {
-            try (Siblings siblings = new Siblings(work, in)) {
-                seen.forEach(siblings::add);
-                starved.forEach(expert -> siblings.fill(seen.get(expert)));
-            }
-            return;
-        }
-        for (int expert : starved) { // one prior at a time is in memory
-            try (Siblings others = new Siblings(work, in);
-                    Hessian sample = new Hessian(work, in)) {
-                lane.sample(List.of(experts.get(expert)), List.of(sample));
-                others.add(sample);
-                others.fill(seen.get(expert));
-            }
         }
     }
 

@@ -62,13 +62,13 @@ final class ExpertsPart {
         List<Tensor> gate = moe.sharedGate()
                 .map(module -> List.of(linear(scope, routed.tokens, module)))
                 .orElse(List.of());
-        List<Tensor> all = scope.callAll("decoder", "shared_share", routed.tokens, gate);
+        List<Tensor> all = scope.callAll("refine", "shared_share", routed.tokens, gate);
         return new DecoderBlock.Share(all.get(0), all.get(1));
     }
 
     /** The sum of the weights of all experts' outputs, and of the shared ones', [N]. */
     Tensor weights(Scope scope, Routed routed) {
-        Tensor sum = scope.call("decoder", "sums", routed.weights);
+        Tensor sum = scope.call("refine", "row_sums", routed.weights);
         if (moe.shared().isPresent()) {
             scope.call("decoder", "add_to", sum, sharedShare(scope, routed).weights(), 1.0);
         }

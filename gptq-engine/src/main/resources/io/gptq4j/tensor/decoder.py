@@ -299,17 +299,6 @@ class Decoder(Module):
     tokens = torch.select(hits, 1, 0)
     return (tokens, torch.select(torch.gather(weights[tokens], 1, torch.unsqueeze(torch.select(hits, 1, 1), 1)), 1, 0))
 
-  # All tokens of x [N, C], and what the shared experts' outputs for them are multiplied by, with a gate [N, 1] or without;
-  # both [N].
-  def shared_share(self: __torch__.Decoder, x: Tensor, gate: List[Tensor]) -> Tuple[Tensor, Tensor]:
-    weights = torch.ones([torch.size(x, 0)], dtype=6, device=x.device)
-    if torch.len(gate) > 0:
-      weights = torch.sigmoid(torch.flatten(gate[0]).to(6))
-    return (torch.arange(torch.size(x, 0), dtype=4, device=x.device), weights)
-
-  def sums(self: __torch__.Decoder, x: Tensor) -> Tensor:
-    return torch.sum(x.to(6), [-1])
-
   # All tokens of x [B, T, C], one after the other.
   def tokens(self: __torch__.Decoder, x: Tensor) -> Tensor:
     return torch.flatten(x, 0, -2)

@@ -29,6 +29,17 @@ class Refine(Module):
     gap = torch.sub(torch.reshape(exact, [-1, rows]).to(6), torch.reshape(residual, [-1, rows]).to(6))
     return torch.addmm_(D, torch.t(flat), gap, beta=1, alpha=factor)
 
+  # All tokens of x [N, C], and what the shared experts' outputs for them are multiplied by, with a gate [N, 1] or without;
+  # both [N].
+  def shared_share(self: __torch__.Refine, x: Tensor, gate: List[Tensor]) -> Tuple[Tensor, Tensor]:
+    weights = torch.ones([torch.size(x, 0)], dtype=6, device=x.device)
+    if torch.len(gate) > 0:
+      weights = torch.sigmoid(torch.flatten(gate[0]).to(6))
+    return (torch.arange(torch.size(x, 0), dtype=4, device=x.device), weights)
+
+  def row_sums(self: __torch__.Refine, x: Tensor) -> Tensor:
+    return torch.sum(x.to(6), [-1])
+
   # x [n, in] in float32, each line times its weight.
   def weighted(self: __torch__.Refine, x: Tensor, weights: Tensor) -> Tensor:
     return torch.mul(x.to(6), torch.unsqueeze(weights, 1))
