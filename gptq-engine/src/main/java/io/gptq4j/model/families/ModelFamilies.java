@@ -21,6 +21,7 @@ public final class ModelFamilies {
     /** Every family there is. */
     public static final List<ModelFamily> ALL = List.of(
             LlamaFamily.FAMILY,
+            QwenFamily.FAMILY,
             Qwen2Family.FAMILY,
             Qwen3Family.FAMILY,
             MistralFamily.FAMILY,
@@ -38,6 +39,7 @@ public final class ModelFamilies {
             OlmoFamily.FAMILY,
             Olmo2Family.FAMILY,
             Olmo3Family.FAMILY,
+            ExaoneFamily.FAMILY,
             Exaone4Family.FAMILY,
             SeedOssFamily.FAMILY,
             StableLmFamily.FAMILY,
