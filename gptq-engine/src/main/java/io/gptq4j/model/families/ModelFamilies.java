@@ -57,6 +57,8 @@ public final class ModelFamilies {
             DeciFamily.FAMILY,
             MixtralFamily.FAMILY,
             GraniteMoeFamily.FAMILY,
+            GraniteMoeFamily.SHARED,
+            GraniteHybridFamily.FAMILY,
             Qwen2MoeFamily.FAMILY,
             Qwen2MoeFamily.QWEN3,
             OlmoeFamily.FAMILY,
