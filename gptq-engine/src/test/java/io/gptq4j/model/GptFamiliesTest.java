@@ -102,6 +102,24 @@ class GptFamiliesTest extends FamilyTest {
                 .hasMessageContaining(named);
     }
 
+    @Test
+    void knowsAllKeysOfTheFirstQwensConfig() throws Exception {
+        Map<String, Object> config = GptConfigs.qwen("bf16", true, "fp16", false, "fp32", false);
+        config.putAll(Map.of("attn_dropout_prob", 0.1, "params_dtype", "torch.bfloat16", "use_flash_attn", "auto"));
+        config.putAll(Map.of("no_bias", true, "rotary_emb_base", 1000000, "rope_theta", 1000000, "rotary_pct", 1.0));
+        config.putAll(Map.of("use_cache_kernel", false, "use_cache_quantization", false, "softmax_in_fp32", false));
+        config.putAll(Map.of("use_logn_attn", false, "use_dynamic_ntk", false, "tokenizer_type", "QWenTokenizer"));
+        config.putAll(Map.of("padded_vocab_size", 64, "onnx_safe", false));
+        for (ModelFamily family : ModelFamilies.ALL) {
+            if (family.name().equals("qwen")) {
+                assertThat(family.reader()
+                                .read(ModelConfig.of(config, "config.json"))
+                                .warnings())
+                        .isEmpty();
+            }
+        }
+    }
+
     /** Beyond seq_length Qwen multiplies queries by log(position) and rotates with another base, unless it is told not to. */
     @Test
     void endsWindowsOfQwenWhereItsAttentionChanges() throws Exception {

@@ -34,7 +34,7 @@ final class QwenFamily {
 
     private static Architecture read(Keys keys) throws CheckpointException {
         keys.ignore("bf16", "fp16", "fp32", "onnx_safe", "params_dtype", "tokenizer_type", "padded_vocab_size");
-        keys.ignore("visual"); // for tokens of images only
+        keys.ignore("visual", "use_cache_kernel"); // the former is for tokens of images only
         keys.only(false, "use_cache_quantization");
         keys.only(1, "seq_length_expansion");
         keys.only(keys.numberOr(10000, "rotary_emb_base"), "rope_theta");
@@ -59,10 +59,11 @@ final class QwenFamily {
                 Norms.before(gpt.rmsNorm("ln_1", 1e-6), gpt.rmsNorm("ln_2", 1e-6)),
                 Residual.SEQUENTIAL);
         int positions = gpt.positions(8192);
+        int first = keys.integerOr(positions, "seq_length");
         boolean grows = keys.flag(true, "use_logn_attn") | keys.flag(true, "use_dynamic_ntk");
         return gpt.architecture(
                 "qwen",
-                grows ? Math.min(positions, keys.integerOr(positions, "seq_length")) : positions,
+                grows ? Math.min(positions, first) : positions,
                 gpt.embedding(),
                 Collections.nCopies(gpt.layers, block),
                 Head.of(gpt.rmsNorm("transformer.ln_f", 1e-6), "lm_head", keys.flag(false, "tie_word_embeddings")));
