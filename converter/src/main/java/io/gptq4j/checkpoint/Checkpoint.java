@@ -142,6 +142,12 @@ public final class Checkpoint implements Closeable {
         if (Files.isRegularFile(file)) {
             return file;
         }
+        for (String ranks : List.of("qwen.tiktoken", "tiktoken.model")) {
+            if (Files.isRegularFile(directory.resolve(ranks))) {
+                throw new CheckpointException(file + " is missing, and what comes with " + ranks
+                        + " is code; put the tokenizer.json of a model with the same vocabulary there");
+            }
+        }
         List<String> slow = Stream.of("tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "merges.txt")
                 .filter(name -> Files.isRegularFile(directory.resolve(name)))
                 .toList();

@@ -27,6 +27,7 @@ final class RepositoryFiles {
             "merges.txt",
             "tokenizer.model",
             "spiece.model",
+            "tiktoken.model",
             "chat_template.jinja",
             "chat_template.json",
             "generation_config.json",
@@ -84,6 +85,7 @@ final class RepositoryFiles {
         String lower = name.toLowerCase(Locale.ROOT);
         return CARRIED.contains(name)
                 || name.endsWith(".py")
+                || name.endsWith(".tiktoken")
                 || CARRIED_PREFIXES.stream().anyMatch(lower::startsWith);
     }
 }

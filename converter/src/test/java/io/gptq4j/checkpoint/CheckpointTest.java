@@ -225,6 +225,9 @@ class CheckpointTest {
             Files.writeString(directory.resolve("tokenizer.model"), "");
             assertThat(catchThrowableOfType(CheckpointException.class, checkpoint::tokenizerJson))
                     .hasMessageContaining("cannot be made of tokenizer.model here: convert once with AutoTokenizer");
+            Files.writeString(directory.resolve("qwen.tiktoken"), "");
+            assertThat(catchThrowableOfType(CheckpointException.class, checkpoint::tokenizerJson))
+                    .hasMessageContaining("what comes with qwen.tiktoken is code; put the tokenizer.json of a model");
             Files.writeString(directory.resolve("tokenizer.json"), "{}");
             assertThat(checkpoint.tokenizerJson()).isEqualTo(directory.resolve("tokenizer.json"));
         }

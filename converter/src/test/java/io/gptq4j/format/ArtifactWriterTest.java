@@ -46,7 +46,9 @@ class ArtifactWriterTest {
             "generation_config.json",
             "merges.txt",
             "modeling_custom.py",
+            "qwen.tiktoken",
             "special_tokens_map.json",
+            "tiktoken.model",
             "tokenizer.json",
             "tokenizer.model",
             "tokenizer_config.json");

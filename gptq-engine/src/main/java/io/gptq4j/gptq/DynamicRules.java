@@ -61,7 +61,9 @@ final class DynamicRules {
         if (block.mlp() instanceof Mlp.Gated gated) {
             all.add(fused("gate_up_proj", gated.inputs()));
         } else if (block.mlp() instanceof Mlp.Experts moe) {
-            moe.shared().ifPresent(shared -> all.add(fused("gate_up_proj", shared.inputs())));
+            moe.shared()
+                    .filter(Mlp.Gated.class::isInstance)
+                    .ifPresent(shared -> all.add(fused("gate_up_proj", shared.inputs())));
             List<Linear> parts = new ArrayList<>();
             for (Mlp.Gated expert : moe.experts()) {
                 parts.addAll(expert.inputs());

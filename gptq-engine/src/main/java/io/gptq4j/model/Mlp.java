@@ -62,11 +62,16 @@ public sealed interface Mlp permits Mlp.Dense, Mlp.Experts {
      * @param sharedGate a module with one output, whose sigmoid multiplies what {@code shared} gives; stays in float
      */
     record Experts(
-            Linear router, Routing routing, List<Gated> experts, Optional<Gated> shared, Optional<Linear> sharedGate)
+            Linear router, Routing routing, List<Gated> experts, Optional<Dense> shared, Optional<Linear> sharedGate)
             implements Mlp {
         /** Copies the list. */
         public Experts {
             experts = List.copyOf(experts);
+        }
+
+        /** The same with a network for all tokens. */
+        public Experts withShared(Dense other) {
+            return new Experts(router, routing, experts, Optional.of(other), sharedGate);
         }
 
         @Override

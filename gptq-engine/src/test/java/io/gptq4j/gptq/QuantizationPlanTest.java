@@ -9,10 +9,12 @@ import io.gptq4j.format.ModuleRule;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Stage;
+import io.gptq4j.model.families.FamilyExamples;
 import io.gptq4j.model.families.ModelFamilies;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -219,6 +221,16 @@ class QuantizationPlanTest {
         assertThat(plan.warnings().get(2))
                 .startsWith("model.layers.1.self_attn.q_proj, model.layers.1.self_attn.k_proj,")
                 .contains("vLLM computes them as one module and refuses that");
+    }
+
+    @Test
+    void saysNothingOfASharedExpertWhoseGateAndUpAreOneModuleAnyway() throws Exception {
+        ModelConfig example = Objects.requireNonNull(FamilyExamples.all().get("granitemoeshared"));
+        QuantizationPlan plan = QuantizationPlan.of(
+                ModelFamilies.architecture(example),
+                grouped(32),
+                List.of(ModuleRule.parse("-:.*shared_mlp\\.input_linear")));
+        assertThat(plan.dynamic()).extracting(ModuleRule::text).containsExactly("-:.*shared_mlp\\.input_linear");
     }
 
     @Test

@@ -164,7 +164,8 @@ class SourceCheckpointsTest extends FamilyTest {
         "mixtral, block_sparse_moe.experts, mlp.experts, false, true, ''",
         "mixtral, block_sparse_moe.experts, block_sparse_moe.experts, true, true, ''",
         "granitemoe, block_sparse_moe.experts, block_sparse_moe, false, true, .weight",
-        "granitemoe, block_sparse_moe.experts, block_sparse_moe.experts, false, true, ''"
+        "granitemoe, block_sparse_moe.experts, block_sparse_moe.experts, false, true, ''",
+        "granitemoeshared, block_sparse_moe.experts, block_sparse_moe, false, true, .weight"
     })
     void stackedExpertsAreThoseOfTheirOwn(
             String family, String path, String stored, boolean turned, boolean fused, String suffix) throws Exception {

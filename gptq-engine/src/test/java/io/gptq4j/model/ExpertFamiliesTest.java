@@ -45,13 +45,17 @@ class ExpertFamiliesTest extends FamilyTest {
         if (type.equals("mixtral")) {
             config.put("num_local_experts", 4);
             config.put("rope_theta", 10000.0);
-        } else if (type.equals("granitemoe")) {
+        } else if (type.startsWith("granitemoe")) {
             config.put("num_local_experts", 6);
         } else if (type.equals("olmoe")) {
             config.put("num_experts", 20);
         } else if (type.startsWith("qwen")) {
             config.put("num_experts", 6);
             config.put("moe_intermediate_size", 24);
+        }
+        if (type.equals("granitemoehybrid")) {
+            config.put("layer_types", List.of("attention", "attention"));
+            config.put("shared_intermediate_size", 40);
         }
         if (type.equals("qwen2_moe")) {
             config.put("shared_expert_intermediate_size", 40);
@@ -81,6 +85,44 @@ class ExpertFamiliesTest extends FamilyTest {
                                 true,
                                 "num_experts_per_tok",
                                 4,
+                                "tie_word_embeddings",
+                                true)),
+                Arguments.of("granitemoeshared, without", config("granitemoeshared")),
+                Arguments.of(
+                        "granitemoeshared, multipliers",
+                        config(
+                                "granitemoeshared",
+                                "shared_intermediate_size",
+                                40,
+                                "embedding_multiplier",
+                                6.0,
+                                "attention_multiplier",
+                                0.2,
+                                "residual_multiplier",
+                                0.3,
+                                "logits_scaling",
+                                1.5)),
+                Arguments.of("granitemoehybrid, no positions", config("granitemoehybrid", "rope_theta", 7.0)),
+                Arguments.of(
+                        "granitemoehybrid, no experts, rotated, multipliers, biases, tied",
+                        config(
+                                "granitemoehybrid",
+                                "num_local_experts",
+                                0,
+                                "position_embedding_type",
+                                "rope",
+                                "layer_types",
+                                List.of("full_attention", "attention"),
+                                "embedding_multiplier",
+                                6.0,
+                                "attention_multiplier",
+                                0.2,
+                                "residual_multiplier",
+                                0.3,
+                                "logits_scaling",
+                                1.5,
+                                "attention_bias",
+                                true,
                                 "tie_word_embeddings",
                                 true)),
                 Arguments.of("qwen2_moe", config("qwen2_moe")),
@@ -155,6 +197,11 @@ class ExpertFamiliesTest extends FamilyTest {
         "mixtral, rope_theta, 1000000",
         "granitemoe, num_local_experts, 8",
         "granitemoe, num_experts_per_tok, 2",
+        "granitemoeshared, num_local_experts, 8",
+        "granitemoeshared, num_experts_per_tok, 2",
+        "granitemoehybrid, num_local_experts, 8",
+        "granitemoehybrid, num_experts_per_tok, 2",
+        "granitemoehybrid, shared_intermediate_size, 1024",
         "qwen2_moe, num_key_value_heads, 16",
         "qwen3_moe, num_key_value_heads, 4",
         "olmoe, num_experts, 64",
@@ -184,6 +231,14 @@ class ExpertFamiliesTest extends FamilyTest {
         "granitemoe, mlp_bias, true",
         "granitemoe, sliding_window, 5",
         "granitemoe, position_embedding_type, nope",
+        "granitemoeshared, mlp_bias, true",
+        "granitemoeshared, position_embedding_type, nope",
+        "granitemoeshared, shared_intermediate_size, -1",
+        "granitemoehybrid, layer_types, x",
+        "granitemoehybrid, normalization_function, layernorm",
+        "granitemoehybrid, num_local_experts, -1",
+        "granitemoehybrid, position_embedding_type, alibi",
+        "granitemoehybrid, sliding_window, 5",
         "qwen2_moe, use_sliding_window, true",
         "qwen2_moe, mlp_only_layers, x",
         "qwen3_moe, n_group, 2",
@@ -205,6 +260,17 @@ class ExpertFamiliesTest extends FamilyTest {
         assertThatThrownBy(() -> ModelFamilies.architecture(ModelConfig.of(config(type, key, typed), "config.json")))
                 .isInstanceOf(CheckpointException.class)
                 .hasMessageContaining(key);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"mamba", "linear_attention"})
+    void refusesBlocksOfGraniteThatAreNotAttention(String other) {
+        Map<String, Object> config = config("granitemoehybrid", "layer_types", List.of("attention", other));
+        assertThatThrownBy(() -> ModelFamilies.architecture(ModelConfig.of(config, "config.json")))
+                .hasMessageContaining("layer_types has \"" + other + "\"");
+        config.remove("layer_types");
+        assertThatThrownBy(() -> ModelFamilies.architecture(ModelConfig.of(config, "config.json")))
+                .hasMessageContaining("layer_types is missing");
     }
 
     @Test

@@ -106,6 +106,32 @@ public final class GptConfigs {
         return TinyCheckpoint.changed(config, changes);
     }
 
+    public static Map<String, Object> qwen(Object... changes) {
+        return TinyCheckpoint.changed(
+                Map.of(
+                        "model_type", "qwen",
+                        "hidden_size", 32,
+                        "intermediate_size", 96,
+                        "num_attention_heads", 4,
+                        "num_hidden_layers", 2,
+                        "kv_channels", 8,
+                        "vocab_size", 64,
+                        "seq_length", 64),
+                changes);
+    }
+
+    public static Map<String, Object> exaone(Object... changes) {
+        return TinyCheckpoint.changed(
+                Map.of(
+                        "model_type", "exaone",
+                        "hidden_size", 32,
+                        "num_attention_heads", 4,
+                        "num_layers", 2,
+                        "vocab_size", 64,
+                        "max_position_embeddings", 64),
+                changes);
+    }
+
     public static Map<String, Object> nemotron(Object... changes) {
         return TinyCheckpoint.changed(
                 Map.of(
@@ -211,6 +237,34 @@ public final class GptConfigs {
                 chatglm("multi_query_attention", false, "multi_query_group_num", 4, "add_bias_linear", true));
         all.put("chatglm, layer norms, none at the end", chatglm("rmsnorm", false, "post_layer_norm", false));
         all.put("chatglm, residual from the norm", chatglm("apply_residual_connection_post_layernorm", true));
+        all.put("qwen", qwen());
+        all.put(
+                "qwen, all biases, part of a head, other base and epsilon",
+                qwen("no_bias", false, "rotary_pct", 0.5, "rotary_emb_base", 500, "layer_norm_epsilon", 0.01));
+        all.put(
+                "qwen, tied, as VL",
+                qwen("tie_word_embeddings", true, "visual", Map.of("image_start_id", 60), "seq_length", 16));
+        all.put("exaone", exaone());
+        all.put(
+                "exaone 3.5, few key heads, untied, other epsilon",
+                exaone(
+                        "num_key_value_heads",
+                        2,
+                        "intermediate_size",
+                        96,
+                        "layer_norm_epsilon",
+                        0.01,
+                        "tie_word_embeddings",
+                        false,
+                        "rope_theta",
+                        100.0,
+                        "rope_scaling",
+                        Map.of(
+                                "rope_type", "llama3",
+                                "factor", 8.0,
+                                "low_freq_factor", 1.0,
+                                "high_freq_factor", 4.0,
+                                "original_max_position_embeddings", 32)));
         all.put("nemotron", nemotron("hidden_act", "relu2"));
         all.put(
                 "minitron, few key heads, own head_dim, biases",

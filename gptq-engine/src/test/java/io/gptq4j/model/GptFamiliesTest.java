@@ -78,6 +78,19 @@ class GptFamiliesTest extends FamilyTest {
                 Arguments.of(GptConfigs.chatglm("original_rope", false), "original_rope"),
                 Arguments.of(GptConfigs.chatglm("quantization_bit", 4), "quantization_bit"),
                 Arguments.of(GptConfigs.chatglm("hidden_act", "softsign"), "hidden_act"),
+                Arguments.of(GptConfigs.exaone("activation_function", "softsign"), "activation_function"),
+                Arguments.of(GptConfigs.exaone("rope_scaling", Map.of("type", "spiral", "factor", 2.0)), "spiral"),
+                Arguments.of(GptConfigs.exaone("num_key_value_heads", 3), "num_key_value_heads"),
+                Arguments.of(GptConfigs.exaone("head_dim", 16), "head_dim"),
+                Arguments.of(GptConfigs.exaone("attention_bias", true), "attention_bias"),
+                Arguments.of(GptConfigs.qwen("hidden_act", "softsign"), "hidden_act"),
+                Arguments.of(GptConfigs.qwen("rope_scaling", Map.of("type", "linear", "factor", 2.0)), "rope_scaling"),
+                Arguments.of(GptConfigs.qwen("kv_channels", 16), "kv_channels"),
+                Arguments.of(GptConfigs.qwen("rope_theta", 500), "rope_theta"),
+                Arguments.of(GptConfigs.qwen("seq_length_expansion", 2), "seq_length_expansion"),
+                Arguments.of(GptConfigs.qwen("use_cache_quantization", true), "use_cache_quantization"),
+                Arguments.of(GptConfigs.qwen("scale_attn_weights", false), "scale_attn_weights"),
+                Arguments.of(GptConfigs.qwen("intermediate_size", 95), "intermediate_size"),
                 Arguments.of(bloom("pretraining_tp", 2), "slow_but_exact"));
     }
 
@@ -87,6 +100,35 @@ class GptFamiliesTest extends FamilyTest {
         assertThatThrownBy(() -> ModelFamilies.architecture(ModelConfig.of(config, "config.json")))
                 .isInstanceOf(CheckpointException.class)
                 .hasMessageContaining(named);
+    }
+
+    @Test
+    void knowsAllKeysOfTheFirstQwensConfig() throws Exception {
+        Map<String, Object> config = GptConfigs.qwen("bf16", true, "fp16", false, "fp32", false);
+        config.putAll(Map.of("attn_dropout_prob", 0.1, "params_dtype", "torch.bfloat16", "use_flash_attn", "auto"));
+        config.putAll(Map.of("no_bias", true, "rotary_emb_base", 1000000, "rope_theta", 1000000, "rotary_pct", 1.0));
+        config.putAll(Map.of("use_cache_kernel", false, "use_cache_quantization", false, "softmax_in_fp32", false));
+        config.putAll(Map.of("use_logn_attn", false, "use_dynamic_ntk", false, "tokenizer_type", "QWenTokenizer"));
+        config.putAll(Map.of("padded_vocab_size", 64, "onnx_safe", false));
+        for (ModelFamily family : ModelFamilies.ALL) {
+            if (family.name().equals("qwen")) {
+                assertThat(family.reader()
+                                .read(ModelConfig.of(config, "config.json"))
+                                .warnings())
+                        .isEmpty();
+            }
+        }
+    }
+
+    /** Beyond seq_length Qwen multiplies queries by log(position) and rotates with another base, unless it is told not to. */
+    @Test
+    void endsWindowsOfQwenWhereItsAttentionChanges() throws Exception {
+        Map<String, Object> both = GptConfigs.qwen("seq_length", 16, "max_position_embeddings", 64);
+        assertThat(architecture(both).maxPositions()).isEqualTo(16);
+        Map<String, Object> one = TinyCheckpoint.changed(both, "use_logn_attn", false);
+        assertThat(architecture(one).maxPositions()).isEqualTo(16);
+        Map<String, Object> none = TinyCheckpoint.changed(one, "use_dynamic_ntk", false);
+        assertThat(architecture(none).maxPositions()).isEqualTo(64);
     }
 
     @Test

@@ -47,9 +47,10 @@ class LlamaFamiliesTest extends FamilyTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "qwen2", "qwen3", "mistral", "ministral", "phi3", "phi", "starcoder2", "stablelm", "olmo", "olmo2",
-                "olmo3", "granite", "cohere", "cohere2", "smollm3", "glm", "glm4", "exaone4", "seed_oss", "nemotron",
-                "helium", "arcee", "hunyuan_v1_dense", "ernie4_5", "baichuan", "internlm", "internlm2", "gemma"
+                "qwen2", "qwen3", "mistral", "ministral", "phi3", "phi", "starcoder2", "stablelm",
+                "olmo", "olmo2", "olmo3", "granite", "cohere", "cohere2", "smollm3", "glm",
+                "glm4", "exaone4", "seed_oss", "nemotron", "helium", "arcee", "hunyuan_v1_dense", "ernie4_5",
+                "baichuan", "internlm", "internlm2", "gemma", "minicpm", "deci"
             })
     void refusesByNameWhatAFamilyDoesNotObey(String family) {
         assertRefused("hidden_act", family, "hidden_act", "softsign");
@@ -116,6 +117,41 @@ class LlamaFamiliesTest extends FamilyTest {
         assertThat(read("ministral3", "rope_parameters", rope).maxPositions()).isEqualTo(16);
     }
 
+    @Test
+    void refusesOfMiniCpmWhatItDoesNotCompute() {
+        assertRefused("num_experts = 8", "minicpm", "num_experts", 8);
+        assertRefused("sparse_config", "minicpm", "sparse_config", Map.of("dense_len", -1));
+        assertRefused("sparse_config", "minicpm", "sparse_config", Map.of("topk", 64));
+        Map<String, Object> factors = Map.of(
+                "type",
+                "longrope",
+                "short_factor",
+                List.of(1, 1, 1, 1),
+                "long_factor",
+                List.of(2, 2, 2, 2),
+                "original_max_position_embeddings",
+                32);
+        assertRefused("original_max_position_embeddings", "minicpm", "rope_scaling", factors);
+    }
+
+    @Test
+    void endsWindowsOfMiniCpmBeforeItsAttentionIsSparse() throws Exception {
+        assertThat(read("minicpm", "sparse_config", Map.of("dense_len", 32)).maxPositions())
+                .isEqualTo(31);
+        assertThat(read("minicpm", "sparse_config", Map.of("dense_len", 8192)).maxPositions())
+                .isEqualTo(64);
+    }
+
+    @Test
+    void refusesOfDeciNumbersOfKeyHeadsThatDoNotFit() {
+        String key = "num_key_value_heads_per_layer";
+        for (Object wrong :
+                List.of("absent", 4, List.of(4, 4), List.of(4, 4, 3), List.of(4, 4, 0), List.of(4, 4, "4"))) {
+            assertRefused(key, "deci", key, wrong);
+        }
+        assertRefused("block_configs", "deci", "block_configs", List.of(Map.of()));
+    }
+
     /** The defaults of the models' own configuration classes, for keys that a config.json leaves out. */
     @Test
     void takesTheFamilysOwnDefaults() throws Exception {
@@ -135,6 +171,8 @@ class LlamaFamiliesTest extends FamilyTest {
                 .allMatch(LlamaFamiliesTest::isTied);
         assertThat(List.of("llama", "qwen2", "qwen3", "mistral", "phi3", "phi", "stablelm", "olmo2", "granite", "glm"))
                 .noneMatch(LlamaFamiliesTest::isTied);
+        assertThat(isTied("minicpm")).isTrue();
+        assertThat(isTied("deci")).isFalse();
     }
 
     private static int kvHeads(Architecture architecture) {

@@ -30,6 +30,9 @@ final class LlamaVariants {
         config.put("head_dim", 8);
         config.put("vocab_size", 64);
         config.put("max_position_embeddings", 64);
+        if (family.equals("deci")) {
+            config.put("num_key_value_heads_per_layer", List.of(4, 1, 2));
+        }
         for (int i = 0; i < changes.length; i += 2) {
             config.put((String) changes[i], "null".equals(changes[i + 1]) ? null : changes[i + 1]);
         }
@@ -128,6 +131,15 @@ final class LlamaVariants {
                         rope("default", "rope_theta", 50.0),
                         "full_attention",
                         rope("linear", "rope_theta", 1000.0, "factor", 4.0)));
+        add(
+                "longrope, multipliers, sparse later",
+                "minicpm",
+                scaling,
+                rope("longrope", "short_factor", SHORT, "long_factor", LONG, original, 64),
+                "scale_emb",
+                3,
+                "sparse_config",
+                Map.of("dense_len", 64, "topk", 4));
         add("alpha", "hunyuan_v1_dense", scaling, Map.of("type", "dynamic", "alpha", 50.0, "factor", 1.0));
     }
 
@@ -198,6 +210,7 @@ final class LlamaVariants {
 
     private void wirings() {
         add("tied", "qwen2", "tie_word_embeddings", true);
+        add("plain", "mimo", "num_nextn_predict_layers", 1);
         add("own head_dim, biases", "qwen3", "head_dim", 12, "attention_bias", true);
         add("one key head", "gemma", "num_key_value_heads", 1, "head_dim", 12);
         add("untied, first release's activation", "gemma", "tie_word_embeddings", false, "hidden_act", "gelu");
@@ -232,6 +245,32 @@ final class LlamaVariants {
                 1.5,
                 "mlp_bias",
                 true);
+        add("no multipliers", "minicpm", "head_dim", "absent");
+        add(
+                "multipliers, biases, untied",
+                "minicpm",
+                "scale_emb",
+                6,
+                "scale_depth",
+                1.4,
+                "dim_model_base",
+                16,
+                "attention_bias",
+                true,
+                "tie_word_embeddings",
+                false);
+        add("other key heads in each block", "deci");
+        add(
+                "biases, stretched",
+                "deci",
+                "num_key_value_heads_per_layer",
+                List.of(2, 2, 4),
+                "attention_bias",
+                true,
+                "max_position_embeddings",
+                6,
+                "rope_scaling",
+                rope("dynamic", "factor", 4.0));
         add("plain", "cohere");
         add("norms on heads", "cohere", "use_qk_norm", true, "logit_scale", 0.3, "attention_bias", true);
         add("no positions in every second", "smollm3", "no_rope_layer_interval", 2, "mlp_bias", true);

@@ -23,7 +23,8 @@ final class PlainExperts extends PlainParts {
         int kv = integer("num_key_value_heads", heads);
         int dim = integer("head_dim", hidden / heads);
         double eps = number("rms_norm_eps", type.equals("mixtral") || type.equals("olmoe") ? 1e-5 : 1e-6);
-        boolean granite = type.equals("granitemoe");
+        boolean granite = type.startsWith("granitemoe");
+        boolean rotated = !type.equals("granitemoehybrid") || "rope".equals(config.get("position_embedding_type"));
         double scale = granite ? number("attention_multiplier", 1) : 1 / Math.sqrt(dim);
         double joined = number("residual_multiplier", 1);
         double[][] h = scaled(rows("model.embed_tokens.weight", ids, 0, hidden), number("embedding_multiplier", 1));
@@ -39,16 +40,12 @@ final class PlainExperts extends PlainParts {
                 q = rmsNorm(q, p + "self_attn.q_norm", eps);
                 k = rmsNorm(k, p + "self_attn.k_norm", eps);
             }
+            if (rotated) {
+                q = rotate(q, heads, dim, dim, frequencies(dim), false);
+                k = rotate(k, kv, dim, dim, frequencies(dim), false);
+            }
             double[][] a = attend(
-                    rotate(q, heads, dim, dim, frequencies(dim), false),
-                    rotate(k, kv, dim, dim, frequencies(dim), false),
-                    linear(x, p + "self_attn.v_proj"),
-                    heads,
-                    kv,
-                    scale,
-                    integer("sliding_window", 0),
-                    0,
-                    null);
+                    q, k, linear(x, p + "self_attn.v_proj"), heads, kv, scale, integer("sliding_window", 0), 0, null);
             h = add(h, scaled(linear(a, p + "self_attn.o_proj"), joined));
             x = rmsNorm(h, p + "post_attention_layernorm", eps);
             h = add(h, scaled(mlp(x, p, l, type), joined));
@@ -66,8 +63,10 @@ final class PlainExperts extends PlainParts {
         if (type.equals("mixtral")) {
             return experts(x, p + "block_sparse_moe.", "w1", "w3", "w2", integer("num_local_experts", 8), true);
         }
-        if (type.equals("granitemoe")) {
-            return graniteExperts(x, p + "block_sparse_moe.");
+        if (type.startsWith("granitemoe")) {
+            boolean some = integer("num_local_experts", 8) > 0;
+            double[][] y = some ? graniteExperts(x, p + "block_sparse_moe.") : scaled(x, 0);
+            return tensors.containsKey(p + "shared_mlp.input_linear.weight") ? add(y, graniteShared(x, p)) : y;
         }
         boolean sparse = (layer + 1) % integer("decoder_sparse_step", 1) == 0
                 && !((List<?>) config.getOrDefault("mlp_only_layers", List.of())).contains(layer);
@@ -114,6 +113,13 @@ final class PlainExperts extends PlainParts {
             }
         }
         return y;
+    }
+
+    private double[][] graniteShared(double[][] x, String p) {
+        double[][] both = linear(x, p + "shared_mlp.input_linear");
+        int inner = integer("shared_intermediate_size", 0);
+        double[][] gate = map(columns(both, 0, inner), PlainParts::silu);
+        return linear(times(gate, columns(both, inner, 2 * inner)), p + "shared_mlp.output_linear");
     }
 
     /** Chooses by the scores themselves; the weights are the softmax over the scores of the chosen. */

@@ -22,6 +22,8 @@ final class PlainGpts extends PlainParts {
             case "falcon", "RefinedWeb", "RefinedWebModel" -> falcon(ids);
             case "mpt" -> mpt(ids);
             case "chatglm" -> chatglm(ids);
+            case "qwen" -> qwen(ids);
+            case "exaone" -> exaone(ids);
             case "nemotron" -> nemotron(ids);
             default -> throw new IllegalArgumentException();
         };
@@ -322,6 +324,65 @@ final class PlainGpts extends PlainParts {
         }
         h = flag("post_layer_norm", true) ? norm(h, "transformer.encoder.final_layernorm") : h;
         return linear(h, "transformer.output_layer");
+    }
+
+    private double[][] qwen(int[] ids) {
+        int hidden = integer("hidden_size", 0);
+        int heads = integer("num_attention_heads", 0);
+        int dim = hidden / heads;
+        double eps = number("layer_norm_epsilon", 1e-6);
+        double[] frequencies = new double[(int) (dim * number("rotary_pct", 1)) / 2];
+        for (int i = 0; i < frequencies.length; i++) {
+            frequencies[i] = Math.pow(number("rotary_emb_base", 10000), -(double) i / frequencies.length);
+        }
+        double[][] h = rows("transformer.wte.weight", ids, 0, hidden);
+        for (int l = 0; l < integer("num_hidden_layers", 0); l++) {
+            String p = "transformer.h." + l + ".";
+            double[][] qkv = linear(rmsNorm(h, p + "ln_1", eps), p + "attn.c_attn");
+            double[][] a = attend(
+                    rotate(columns(qkv, 0, hidden), heads, dim, 2 * frequencies.length, frequencies, false),
+                    rotate(columns(qkv, hidden, 2 * hidden), heads, dim, 2 * frequencies.length, frequencies, false),
+                    columns(qkv, 2 * hidden, 3 * hidden),
+                    heads,
+                    heads,
+                    1 / Math.sqrt(dim),
+                    0,
+                    0,
+                    null);
+            h = add(h, linear(a, p + "attn.c_proj"));
+            double[][] x = rmsNorm(h, p + "ln_2", eps);
+            double[][] m = times(linear(x, p + "mlp.w1"), map(linear(x, p + "mlp.w2"), PlainParts::silu));
+            h = add(h, linear(m, p + "mlp.c_proj"));
+        }
+        h = rmsNorm(h, "transformer.ln_f", eps);
+        return linear(h, flag("tie_word_embeddings", false) ? "transformer.wte" : "lm_head");
+    }
+
+    private double[][] exaone(int[] ids) {
+        int hidden = integer("hidden_size", 0);
+        int heads = integer("num_attention_heads", 0);
+        int kv = integer("num_key_value_heads", heads);
+        int dim = hidden / heads;
+        double eps = number("layer_norm_epsilon", 1e-5);
+        double[][] h = rows("transformer.wte.weight", ids, 0, hidden);
+        for (int l = 0; l < integer("num_layers", 0); l++) {
+            String p = "transformer.h." + l + ".";
+            double[][] x = rmsNorm(h, p + "ln_1", eps);
+            double[][] a = attend(
+                    rotate(linear(x, p + "attn.attention.q_proj"), heads, dim, dim, frequencies(dim), false),
+                    rotate(linear(x, p + "attn.attention.k_proj"), kv, dim, dim, frequencies(dim), false),
+                    linear(x, p + "attn.attention.v_proj"),
+                    heads,
+                    kv,
+                    1 / Math.sqrt(dim),
+                    0,
+                    0,
+                    null);
+            h = add(h, linear(a, p + "attn.attention.out_proj"));
+            h = add(h, gated(rmsNorm(h, p + "ln_2", eps), p + "mlp.", "c_fc_0", "c_fc_1", "c_proj"));
+        }
+        h = rmsNorm(h, "transformer.ln_f", eps);
+        return linear(h, flag("tie_word_embeddings", true) ? "transformer.wte" : "lm_head");
     }
 
     private double[][] nemotron(int[] ids) {

@@ -149,6 +149,25 @@ final class PlainLlamas extends PlainParts {
                     return add(h, norm(m, p + "post_feedforward_layernorm", 0, 1e-5, 0, false));
                 });
             }
+            case "minicpm" -> {
+                double factor = number("scale_depth", 1) / Math.sqrt(layers);
+                double[][] logits = whole(ids, number("scale_emb", 1), "model.norm", 1e-6, (h, p, l) -> {
+                    double[][] a = attention(rms(h, p + "input_layernorm", 0), p, rope.of(dim, t), 0);
+                    h = add(h, map(a, v -> v * factor));
+                    double[][] m = gated(rms(h, p + "post_attention_layernorm", 0), p, PlainParts::silu);
+                    return add(h, map(m, v -> v * factor));
+                });
+                yield map(logits, v -> v / (hidden / number("dim_model_base", 1)));
+            }
+            case "deci" ->
+                llama(ids, 1e-6, (x, p, l) -> {
+                    int own = (Integer) ((List<?>) config.get("num_key_value_heads_per_layer")).get(l);
+                    double[][][] qkv = qkv(x, p);
+                    rope.of(dim, t).turn(qkv[0], heads, dim);
+                    rope.of(dim, t).turn(qkv[1], own, dim);
+                    double[][] a = attend(qkv[0], qkv[1], qkv[2], heads, own, 1 / Math.sqrt(dim), 0, 0, null);
+                    return linear(a, p + self.apply("o_proj"));
+                });
             case "granite" -> {
                 double factor = number("residual_multiplier", 1);
                 double[][] logits = whole(ids, number("embedding_multiplier", 1), "model.norm", 1e-6, (h, p, l) -> {

@@ -35,7 +35,7 @@ final class ExpertsLayout {
     }
 
     /** Under {@code mlp}, each with so many inner channels. */
-    Mlp.Experts experts(int intermediate, Optional<Mlp.Gated> shared, Optional<Linear> sharedGate)
+    Mlp.Experts experts(int intermediate, Optional<Mlp.Dense> shared, Optional<Linear> sharedGate)
             throws CheckpointException {
         List<Mlp.Gated> experts = new ArrayList<>();
         for (int e = 0; e < count; e++) {

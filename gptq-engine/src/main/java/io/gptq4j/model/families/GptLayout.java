@@ -73,6 +73,11 @@ final class GptLayout {
         return new Norm(NormKind.LAYER, name, hidden, eps);
     }
 
+    /** An RMSNorm with an epsilon of that key, too. */
+    Norm rmsNorm(String name, double defaultEps) throws CheckpointException {
+        return new Norm(NormKind.RMS, name, hidden, keys.numberOr(defaultEps, "layer_norm_epsilon"));
+    }
+
     /** The longest window. */
     int positions(int defaultValue) throws CheckpointException {
         return keys.integerOr(defaultValue, "n_positions", "max_position_embeddings", "n_ctx");

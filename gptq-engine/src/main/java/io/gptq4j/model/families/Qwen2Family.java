@@ -11,13 +11,13 @@ import java.util.List;
 import java.util.function.IntPredicate;
 
 /**
- * Qwen 2 and 2.5: as Llama, with biases on q, k and v. Yang et al. 2024 (arXiv 2407.10671, 2412.15115).
+ * Qwen 2 and 2.5, and MiMo 7B: as Llama, with biases on q, k and v. Yang et al. 2024 (arXiv 2407.10671, 2412.15115).
  */
 final class Qwen2Family {
     static final ModelFamily FAMILY = new ModelFamily(
             "qwen2",
-            List.of("qwen2"),
-            "2, 2.5; sliding window from a layer on, by max_window_layers or layer_types",
+            List.of("qwen2", "mimo"),
+            "2, 2.5; sliding window from a layer on, by max_window_layers or layer_types; MiMo, its blocks ahead carried along",
             EnumSet.of(Server.TGI, Server.VLLM, Server.TRANSFORMERS),
             Keys.reader(Qwen2Family::read));
 
