@@ -122,7 +122,8 @@ final class BenchKernels {
      * Times a kernel of so many operations against products in one type. Their rate is measured before and after it, since
      * that of a shared machine drifts.
      */
-    private void against(FloatType of, String kernel, String shape, double flops, Timing.Action task) throws IOException {
+    private void against(FloatType of, String kernel, String shape, double flops, Timing.Action task)
+            throws IOException {
         int n = square();
         double before = calibration.products(of, n, n, n);
         double seconds = Timing.median(repeats, task);
