@@ -137,7 +137,8 @@ class CostModelTest {
         double attention = 2.0 * 12 * 4 * 64 * 2;
         double head = 2.0 * 12 * 64 * 100;
         assertThat(cost(estimate, Step.EVALUATION).flops()).isEqualTo(2 * (linear + attention + head));
-        assertThat(estimate.floor()).isCloseTo(23.426389333 + 2 * ((linear + head) / 1e6 + attention / 4e6), within(1e-8));
+        assertThat(estimate.floor())
+                .isCloseTo(23.426389333 + 2 * ((linear + head) / 1e6 + attention / 4e6), within(1e-8));
     }
 
     @Test
