@@ -78,23 +78,24 @@ final class BenchKernels {
     /** Measures all; {@code shape} gives the block, {@code directory} takes a checkpoint of one. */
     List<Row> run(SyntheticLlama shape, int seqlen, Path directory) throws IOException {
         view.start("kernels", 13);
-        int square = Math.min(largest, 2048);
-        double float32 = product(FloatType.FLOAT32, square);
-        double forward = type == FloatType.FLOAT32 ? float32 : product(type, square);
+        product(FloatType.FLOAT32);
+        if (type != FloatType.FLOAT32) {
+            product(type);
+        }
         double copy = calibration.copy();
         add("copy", "256 MiB", 2.0 * (1 << 27) / copy, copy / 1e9, copy / 1e9, "GB/s");
         for (int in : new int[] {2048, 5632}) {
-            hessian(Math.min(largest, in), float32);
+            hessian(Math.min(largest, in));
         }
         for (int in : new int[] {2048, 4096}) {
-            factor(Math.min(largest, in), float32);
+            factor(Math.min(largest, in));
         }
         for (int out : new int[] {4096, 11_008}) {
-            solve(Math.min(largest, out), Math.min(largest, 4096), float32);
+            solve(Math.min(largest, out), Math.min(largest, 4096));
         }
         SyntheticLlama one = shape.withBlocks(1);
         one.write(directory);
-        forward(one, seqlen, directory, forward);
+        forward(one, seqlen, directory);
         packing(Math.min(largest, 4096), copy);
         reading(directory);
         digest();
@@ -107,53 +108,64 @@ final class BenchKernels {
         view.update(rows.size(), kernel + " " + shape);
     }
 
-    private double product(FloatType of, int n) {
+    private void product(FloatType of) {
+        int n = square();
         double rate = calibration.products(of, n, n, n);
         add("product " + of, n + "^3", 2.0 * n * n * n / rate, rate / 1e9, rate / 1e9, "GFLOP/s");
-        return rate;
     }
 
-    private void operations(String kernel, String shape, double flops, double seconds, double peak) {
+    private int square() {
+        return Math.min(largest, 2048);
+    }
+
+    /**
+     * Times a kernel of so many operations against products in one type. Their rate is measured before and after it, since
+     * that of a shared machine drifts.
+     */
+    private void against(FloatType of, String kernel, String shape, double flops, Timing.Action task)
+            throws IOException {
+        int n = square();
+        double before = calibration.products(of, n, n, n);
+        double seconds = Timing.median(repeats, task);
+        double peak = (before + calibration.products(of, n, n, n)) / 2;
         add(kernel, shape, seconds, flops / seconds / 1e9, peak / 1e9, "GFLOP/s");
     }
 
-    private void hessian(int in, double peak) throws IOException {
+    private void hessian(int in) throws IOException {
         try (Scope scope = torch.scope()) {
             Tensor x = gaussian(scope, HESSIAN_TOKENS, in);
             Hessian hessian = new Hessian(scope, in);
-            double seconds = Timing.median(repeats, () -> {
+            double flops = (double) HESSIAN_TOKENS * in * in;
+            against(FloatType.FLOAT32, "hessian", in + " x " + HESSIAN_TOKENS, flops, () -> {
                 hessian.add(x);
                 await(scope);
             });
-            operations("hessian", in + " x " + HESSIAN_TOKENS, (double) HESSIAN_TOKENS * in * in, seconds, peak);
         }
     }
 
-    private void factor(int in, double peak) throws IOException {
+    private void factor(int in) throws IOException {
         GptqSolver solver = new GptqSolver(GptqOptions.plain());
         try (Scope scope = torch.scope()) {
             Hessian hessian = hessianOf(scope, in);
-            double seconds = Timing.median(repeats, () -> {
+            against(FloatType.FLOAT32, "factor", in + "", 2.0 / 3 * in * in * in, () -> {
                 try (Scope step = scope.child()) {
                     solver.factor(step, hessian);
                 }
             });
-            operations("factor", in + "", 2.0 / 3 * in * in * in, seconds, peak);
         }
     }
 
-    private void solve(int out, int in, double peak) throws IOException {
+    private void solve(int out, int in) throws IOException {
         int group = in % 128 == 0 ? 128 : 32;
         GptqSolver solver = new GptqSolver(GptqOptions.plain().withBits(4, group));
         try (Scope scope = torch.scope()) {
             GptqSolver.Factored factored = solver.factor(scope, hessianOf(scope, in));
             Tensor weight = gaussian(scope, out, in);
-            double seconds = Timing.median(repeats, () -> {
+            against(FloatType.FLOAT32, "solve", out + " x " + in, (double) out * in * in, () -> {
                 try (Scope step = scope.child()) {
                     solver.solve(step, factored, List.of(new GptqSolver.Module("m", weight)), FloatType.FLOAT32);
                 }
             });
-            operations("solve", out + " x " + in, (double) out * in * in, seconds, peak);
         }
     }
 
@@ -182,7 +194,7 @@ final class BenchKernels {
         return scope.floats(values, rows, columns);
     }
 
-    private void forward(SyntheticLlama one, int seqlen, Path directory, double peak) throws IOException {
+    private void forward(SyntheticLlama one, int seqlen, Path directory) throws IOException {
         CalibrationSet windows = one.windows(1, seqlen);
         try (Checkpoint checkpoint = Checkpoint.open(directory);
                 LanguageModel model =
@@ -193,7 +205,11 @@ final class BenchKernels {
             DecoderBlock block = model.block(scope, reader);
             // A block consumes its input, so each run gets a copy, which is not a thousandth of the work.
             Tensor hidden = embedder.embed(scope, windows.windows());
-            double seconds = Timing.median(repeats, () -> {
+            double width = one.hidden();
+            double perToken = 2 * width * (2 * width + 2 * width * one.kvHeads() / one.heads() + 3.0 * one.ffn())
+                    + 2.0 * seqlen * width;
+            String size = one.hidden() + ", " + one.ffn() + " x " + seqlen;
+            against(type, "block forward " + type, size, seqlen * perToken, () -> {
                 try (Scope step = scope.child();
                         Scope output = scope.child()) {
                     block.forward(output, step.call("decoder", "reshaped", hidden, hidden.shape()))
@@ -201,15 +217,6 @@ final class BenchKernels {
                     await(step);
                 }
             });
-            double width = one.hidden();
-            double perToken = 2 * width * (2 * width + 2 * width * one.kvHeads() / one.heads() + 3.0 * one.ffn())
-                    + 2.0 * seqlen * width;
-            operations(
-                    "block forward " + type,
-                    one.hidden() + ", " + one.ffn() + " x " + seqlen,
-                    seqlen * perToken,
-                    seconds,
-                    peak);
         }
     }
 

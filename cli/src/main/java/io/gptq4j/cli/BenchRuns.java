@@ -60,7 +60,7 @@ final class BenchRuns {
      * @param first seconds of the first one, in which libraries and files are cold
      * @param seconds median of all
      * @param predicted seconds by the cost model
-     * @param floor seconds of the unavoidable operations at the machine's peak
+     * @param floor seconds of the unavoidable operations at the measured rates of the library's own
      * @param machine this machine's rates, measured after the runs
      * @param steps the prediction in parts
      */

@@ -267,7 +267,7 @@ final class DryRun {
                 table));
         text.append(String.format(
                 Locale.ROOT,
-                "time     about %s; %s at the machine's peak (%.0f GFLOP/s float32, %.0f %s)%n",
+                "time     about %s; matrix products and attention alone %s (up to %.0f GFLOP/s float32, %.0f %s)%n",
                 duration(result.seconds()),
                 duration(result.floorSeconds()),
                 result.machine().float32().peak() / 1e9,

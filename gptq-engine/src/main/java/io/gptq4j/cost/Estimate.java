@@ -8,7 +8,7 @@ import java.util.List;
  * @param steps the work by its kind, in the order of {@link Step}
  * @param seconds of the whole run, reading and writing overlapped with computing
  * @param floor seconds that the floating-point operations of forward, Hessians, factorisations and solves alone would take
- *     at the machine's measured peak
+ *     at the measured rates of the library's own products of their sizes, and of its own attention
  * @param memory what it takes of memory and disk
  */
 public record Estimate(List<Cost> steps, double seconds, double floor, Memory memory) {

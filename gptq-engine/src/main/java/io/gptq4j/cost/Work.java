@@ -74,25 +74,28 @@ public record Work(
 
     /** Seconds that it takes on a machine. */
     double seconds(MachineProfile machine) {
-        double rate = switch (unit) {
-            case FLOAT32 -> machine.float32().at(size);
-            case FORWARD -> machine.forward().at(size);
-            case ATTENTION -> machine.attention();
-        };
         double bandwidth = switch (step) {
             case READ -> machine.diskRead();
             case WRITE -> machine.diskWrite();
             default -> machine.elementwise();
         };
-        return flops / (rate * efficiency)
+        return floor(machine) / efficiency
                 + bytes / (bandwidth * efficiency)
                 + conversions / machine.conversion()
                 + calls * machine.call()
                 + tileCalls * machine.tileCall();
     }
 
-    /** Seconds at the machine's best rate, counting floating-point operations only. */
+    /**
+     * Seconds of its floating-point operations alone, at the rate of the library's own products of this size, and of its own
+     * attention.
+     */
     double floor(MachineProfile machine) {
-        return flops / (unit == Unit.FLOAT32 ? machine.float32() : machine.forward()).peak();
+        return flops
+                / switch (unit) {
+                    case FLOAT32 -> machine.float32().at(size);
+                    case FORWARD -> machine.forward().at(size);
+                    case ATTENTION -> machine.attention();
+                };
     }
 }

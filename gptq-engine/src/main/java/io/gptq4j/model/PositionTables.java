@@ -26,7 +26,10 @@ final class PositionTables {
 
     private record SlopesKey(int heads, double largest) {}
 
-    /** cos and sin of every position and channel, each [T or more, channels], and the frequencies that they are made of. */
+    /**
+     * cos and sin of every position and channel, each [T or more, 1, channels], with the sign of their part in a rotation, and the
+     * frequencies that they are made of.
+     */
     record Rotation(Tensor cos, Tensor sin, float[] plain, float[] used) {}
 
     /** The rotary tables for windows of {@code length} tokens. */

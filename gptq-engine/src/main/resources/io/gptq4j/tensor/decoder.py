@@ -82,14 +82,17 @@ class Decoder(Module):
   # The mean square is taken in float32, whatever the type of x.
   def rms_norm(self: __torch__.Decoder, x: Tensor, weight: Tensor, eps: float) -> Tensor:
     y = x.to(6)
-    y = torch.mul(y, torch.rsqrt(torch.add(torch.mean(torch.square(y), [-1], True), eps)))
-    return torch.mul_(torch.type_as(y, x), weight)
+    return torch.mul_(torch.type_as(torch.mul(y, self.inverse_rms(y, eps)), x), weight)
 
   # Weights are stored less one; the product is taken in float32, too.
   def rms_norm_plus_one(self: __torch__.Decoder, x: Tensor, weight: Tensor, eps: float) -> Tensor:
     y = x.to(6)
-    y = torch.mul(y, torch.rsqrt(torch.add(torch.mean(torch.square(y), [-1], True), eps)))
-    return torch.type_as(torch.mul_(y, torch.add(weight.to(6), 1.)), x)
+    return torch.type_as(torch.mul_(torch.mul(y, self.inverse_rms(y, eps)), torch.add(weight.to(6), 1.)), x)
+
+  # 1 / sqrt(mean square + eps) over the last dimension of y [..., C], [..., 1].
+  def inverse_rms(self: __torch__.Decoder, y: Tensor, eps: float) -> Tensor:
+    rms = torch.mul_(torch.linalg_vector_norm(y, 2, [-1], True), torch.pow(torch.size(y, -1), -0.5))
+    return torch.rsqrt_(torch.add_(torch.square_(rms), eps))
 
   # In the place of x: the widest tensors of a block are these, and fresh memory for another costs more than the function.
   def activate(self: __torch__.Decoder, x: Tensor, kind: str) -> Tensor:
@@ -121,44 +124,38 @@ class Decoder(Module):
     exponents = torch.div(torch.arange(0, R, 2, dtype=4, device=like.device).to(6), R)
     return torch.reciprocal(torch.pow(theta, exponents))
 
-  # The rotary tables cos and sin, [T, R], of positions 0 .. T - 1, times the attention factor of the scaling. Each frequency
-  # stands twice, side by side if channels are interleaved.
+  # The rotary tables cos and sin, [T, 1, R], of positions 0 .. T - 1, times the attention factor of the scaling. Each frequency
+  # stands twice, side by side if channels are interleaved, and the first of its sines is negative.
   def rotary_tables(self: __torch__.Decoder, frequencies: Tensor, T: int, factor: float, interleaved: bool, dtype: int) -> Tuple[Tensor, Tensor]:
     positions = torch.arange(0, T, 1, dtype=4, device=frequencies.device).to(6)
-    half = torch.mul(torch.unsqueeze(positions, 1), torch.unsqueeze(frequencies, 0))
+    angles = torch.mul(torch.reshape(positions, [-1, 1, 1]), frequencies)                        # [T, 1, R / 2]
+    cos = torch.mul(torch.cos(angles), factor).to(dtype)
+    sin = torch.mul(torch.sin(angles), factor).to(dtype)
     if interleaved:
-      angles = torch.repeat_interleave(half, 2, 1)
-    else:
-      angles = torch.cat([half, half], -1)
-    return (torch.mul(torch.cos(angles), factor).to(dtype), torch.mul(torch.sin(angles), factor).to(dtype))
+      return (torch.repeat_interleave(cos, 2, -1), torch.flatten(torch.stack([torch.neg(sin), sin], -1), -2))
+    return (torch.cat([cos, cos], -1), torch.cat([torch.neg(sin), sin], -1))
 
-  # The first R channels of each head rotated in pairs: i and i + R / 2, or 2i and 2i + 1; x [B, H, T, D], cos and sin [T, R].
+  # The first R channels of each head rotated in pairs: i and i + R / 2, or 2i and 2i + 1; x [B, T, H, D], cos and sin [T, 1, R].
   def rotated(self: __torch__.Decoder, x: Tensor, cos: Tensor, sin: Tensor, interleaved: bool) -> Tensor:
     D = torch.size(x, -1)
     R = torch.size(cos, -1)
-    y = x
-    if R < D:
-      y = torch.slice(x, -1, 0, R)
+    y = torch.slice(x, -1, 0, R)
     if interleaved:
-      first = torch.slice(y, -1, 0, R, 2)
-      second = torch.slice(y, -1, 1, R, 2)
-      other = torch.flatten(torch.stack([torch.neg(second), first], -1), -2, -1)
+      other = torch.flatten(torch.roll(torch.unflatten(y, -1, [-1, 2]), 1, -1), -2)
     else:
-      first = torch.slice(y, -1, 0, R // 2)
-      second = torch.slice(y, -1, R // 2, R)
-      other = torch.cat([torch.neg(second), first], -1)
-    y = torch.add(torch.mul(y, cos), torch.mul(other, sin))
+      other = torch.roll(y, R // 2, -1)
+    y = torch.add_(torch.mul(y, cos), torch.mul_(other, sin))
     if R < D:
       y = torch.cat([y, torch.slice(x, -1, R, D)], -1)
     return y
 
   # [B, T, H * D] -> [B, H, T, D]
   def heads(self: __torch__.Decoder, x: Tensor, H: int) -> Tensor:
-    return torch.transpose(torch.reshape(x, [torch.size(x, 0), torch.size(x, 1), H, -1]), 1, 2)
+    return torch.transpose(self.split_heads(x, H), 1, 2)
 
   def rotary_heads(self: __torch__.Decoder, x: Tensor, H: int, cos: Tensor, sin: Tensor, interleaved: bool) -> Tensor:
     T = torch.size(x, 1)
-    return self.rotated(self.heads(x, H), cos[0:T], sin[0:T], interleaved)
+    return torch.transpose(self.rotated(self.split_heads(x, H), cos[0:T], sin[0:T], interleaved), 1, 2)
 
   # One part of a fused projection [B, T, G * n * D]: of the n heads of each of G groups, those from `start` to `end`.
   def fused_part(self: __torch__.Decoder, x: Tensor, G: int, n: int, start: int, end: int) -> Tensor:
@@ -253,14 +250,15 @@ class Decoder(Module):
     r = torch.size(cos, -1)
     c = cos[0:T]
     s = sin[0:T]
-    q4 = self.heads(q, H)
-    kv4 = self.heads(kv, H)
+    q4 = self.split_heads(q, H)
+    kv4 = self.split_heads(kv, H)
     n = torch.size(latent, -1)
-    shared = self.rotated(self.heads(torch.slice(latent, -1, n - r, n), 1), c, s, interleaved)   # [B, 1, T, r]
-    k4 = torch.cat([torch.slice(kv4, -1, 0, p), torch.expand(shared, [-1, H, -1, -1])], -1)
+    shared = self.rotated(self.split_heads(torch.slice(latent, -1, n - r, n), 1), c, s, interleaved)  # [B, T, 1, r]
+    k4 = torch.cat([torch.slice(kv4, -1, 0, p), torch.expand(shared, [-1, -1, H, -1])], -1)
     turned = self.rotated(torch.slice(q4, -1, p, p + r), c, s, interleaved)
     q4 = torch.cat([torch.slice(q4, -1, 0, p), turned], -1)
-    return self.attend(q4, k4, torch.slice(kv4, -1, p, torch.size(kv4, -1)), scale)
+    v4 = torch.slice(kv4, -1, p, torch.size(kv4, -1))
+    return self.attend(torch.transpose(q4, 1, 2), torch.transpose(k4, 1, 2), torch.transpose(v4, 1, 2), scale)
 
   # The experts that a router chooses for each of N tokens x [N, C], and their weights, both [N, k], the latter float32. Scores
   # are softmax or sigmoid of W x; `correction` [E or 0] counts for the choice only. Of `groups` groups of experts only

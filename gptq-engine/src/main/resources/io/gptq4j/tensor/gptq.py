@@ -345,7 +345,7 @@ class Gptq(Module):
 
   # The transposed w [rows, n] with its lines in this order, into out [n, rows].
   def turned(self: __torch__.Gptq, w: Tensor, order: Tensor, out: Tensor) -> Tensor:
-    return torch.copy_(out, torch.index_select(torch.contiguous(torch.t(w.to(6))), 0, order))
+    return torch.index_select(torch.contiguous(torch.t(w.to(6))), 0, order, out=out)
 
   # Some lines of x [n, rows] set to zero, in place.
   def without_lines(self: __torch__.Gptq, x: Tensor, lines: Tensor) -> Tensor:
@@ -372,16 +372,18 @@ class Gptq(Module):
     W = torch.empty(torch.size(codes), dtype=dtype, device=codes.device)
     stored = torch.contiguous(torch.t(scale.to(5).to(6)))                                        # [out, G]
     zeros = torch.contiguous(torch.t(zero))
+    part = torch.empty([256, torch.size(codes, 1)], dtype=6, device=codes.device)
     for start in range(0, torch.size(codes, 0), 256):
       end = min(start + 256, torch.size(codes, 0))
       if group > 0:
-        q = torch.reshape(codes[start:end].to(6), [end - start, -1, group])                      # [256, G, group]
-        w = torch.mul_(torch.sub_(q, torch.unsqueeze(zeros[start:end], 2)), torch.unsqueeze(stored[start:end], 2))
-        _0 = torch.copy_(W[start:end], torch.reshape(w, [end - start, -1]))
+        _0 = torch.copy_(part[0:end - start], codes[start:end])
+        q = torch.reshape(part[0:end - start], [end - start, -1, group])                         # [256, G, group]
+        _1 = torch.mul_(torch.sub_(q, torch.unsqueeze(zeros[start:end], 2)), torch.unsqueeze(stored[start:end], 2))
+        _2 = torch.copy_(W[start:end], part[0:end - start])
       else:
         s = torch.index_select(stored[start:end], 1, g_idx)
         z = torch.index_select(zeros[start:end], 1, g_idx)
-        _1 = torch.copy_(W[start:end], torch.mul(s, torch.sub(codes[start:end].to(6), z)))
+        _3 = torch.copy_(W[start:end], torch.mul(s, torch.sub(codes[start:end].to(6), z)))
     return W
 
   # Bytes of 8-bit floats (E4M3) as matrices [M, R, C], each element times the scale of its block, converted to `wanted`.
