@@ -40,6 +40,20 @@ final class LlamaVariants {
         return config;
     }
 
+    /** The config with Granite's four multipliers. */
+    static Map<String, Object> multiplied(Map<String, Object> config) {
+        return TinyCheckpoint.changed(
+                config,
+                "embedding_multiplier",
+                6.0,
+                "attention_multiplier",
+                0.2,
+                "residual_multiplier",
+                0.3,
+                "logits_scaling",
+                1.5);
+    }
+
     private void add(String name, String family, Object... changes) {
         all.add(Arguments.of(family + ", " + name, config(family, changes)));
     }
@@ -232,19 +246,7 @@ final class LlamaVariants {
         add("plain", "olmo");
         add("clipped", "olmo", "clip_qkv", 0.5, "attention_bias", true);
         add("plain", "olmo2");
-        add(
-                "multipliers",
-                "granite",
-                "embedding_multiplier",
-                6.0,
-                "attention_multiplier",
-                0.2,
-                "residual_multiplier",
-                0.3,
-                "logits_scaling",
-                1.5,
-                "mlp_bias",
-                true);
+        all.add(Arguments.of("granite, multipliers", multiplied(config("granite", "mlp_bias", true))));
         add("no multipliers", "minicpm", "head_dim", "absent");
         add(
                 "multipliers, biases, untied",

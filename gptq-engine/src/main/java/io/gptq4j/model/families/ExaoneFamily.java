@@ -9,7 +9,6 @@ import io.gptq4j.model.Attention.Separate;
 import io.gptq4j.model.Block;
 import io.gptq4j.model.Block.Norms;
 import io.gptq4j.model.Block.Residual;
-import io.gptq4j.model.Head;
 import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
@@ -52,7 +51,7 @@ final class ExaoneFamily {
                 keys.maxPositions(2048),
                 gpt.embedding(),
                 Collections.nCopies(gpt.layers, block),
-                Head.of(gpt.rmsNorm("transformer.ln_f", 1e-5), "lm_head", keys.flag(true, "tie_word_embeddings")));
+                gpt.head(gpt.rmsNorm("transformer.ln_f", 1e-5), true));
     }
 
     private static Mlp.Gated gated(Activation activation, int hidden, int inner) {

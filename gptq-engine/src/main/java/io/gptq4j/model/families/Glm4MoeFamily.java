@@ -24,7 +24,7 @@ final class Glm4MoeFamily {
 
     private static Architecture read(Keys keys) throws CheckpointException {
         LlamaLayout llama = new LlamaLayout(keys, 8, 0);
-        double eps = keys.numberOr(1e-5, "rms_norm_eps");
+        double eps = llama.eps(1e-5);
         MultiHead attention = llama.attention(
                 keys.flag(false, "attention_bias"), false, keys.partialRotary(llama.headDim, 0.5, false));
         if (keys.flag(false, "use_qk_norm")) {

@@ -94,7 +94,12 @@ final class GptLayout {
 
     /** {@code transformer.ln_f} and {@code lm_head}. */
     Head head(boolean tiedByDefault) throws CheckpointException {
-        return Head.of(norm("transformer.ln_f"), "lm_head", keys.flag(tiedByDefault, "tie_word_embeddings"));
+        return head(norm("transformer.ln_f"), tiedByDefault);
+    }
+
+    /** The same with another kind of norm. */
+    Head head(Norm norm, boolean tiedByDefault) throws CheckpointException {
+        return Head.of(norm, "lm_head", keys.flag(tiedByDefault, "tie_word_embeddings"));
     }
 
     /** The whole of GPT-J and CodeGen: attention and MLP side by side after {@code ln_1}, and a head with a bias. */
@@ -114,6 +119,13 @@ final class GptLayout {
 
     /** The whole, with {@code transformer.h}. */
     Architecture architecture(String family, int positions, Embedding embedding, List<Block> blocks, Head head)
+            throws CheckpointException {
+        return whole(keys, family, hidden, positions, embedding, blocks, head);
+    }
+
+    /** The same for who has read the sizes. */
+    static Architecture whole(
+            Keys keys, String family, int hidden, int positions, Embedding embedding, List<Block> blocks, Head head)
             throws CheckpointException {
         return new Architecture(
                 family,

@@ -66,15 +66,7 @@ record MegatronLayout(Keys keys, int hidden, int heads, int kvHeads, int headDim
     /** The whole of BLOOM and Falcon, with {@code transformer.h}. */
     Architecture architecture(String family, int positions, Embedding embedding, int layers, Block block)
             throws CheckpointException {
-        return new Architecture(
-                family,
-                hidden,
-                keys.integer("vocab_size"),
-                positions,
-                "transformer.",
-                "transformer.h",
-                embedding,
-                Collections.nCopies(layers, block),
-                Head.of(norm("transformer.ln_f"), "lm_head", keys.flag(true, "tie_word_embeddings")));
+        Head head = Head.of(norm("transformer.ln_f"), "lm_head", keys.flag(true, "tie_word_embeddings"));
+        return GptLayout.whole(keys, family, hidden, positions, embedding, Collections.nCopies(layers, block), head);
     }
 }

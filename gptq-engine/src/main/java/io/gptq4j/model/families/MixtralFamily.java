@@ -30,7 +30,7 @@ final class MixtralFamily {
                         llama.attention(false, false, keys.rotary(keys.rope(), llama.headDim, 1, 1000000, false))
                                 .withWindow(keys.integerOr(0, "sliding_window")),
                         new ExpertsLayout(llama, keys.countOr(8, "num_local_experts"), routing).mixtral("gate"),
-                        llama.norms(NormKind.RMS, keys.numberOr(1e-5, "rms_norm_eps"))),
-                llama.head(NormKind.RMS, keys.numberOr(1e-5, "rms_norm_eps"), false));
+                        llama.norms(NormKind.RMS, llama.eps(1e-5))),
+                llama.head(NormKind.RMS, llama.eps(1e-5), false));
     }
 }

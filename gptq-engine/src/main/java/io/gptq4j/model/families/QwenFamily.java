@@ -9,7 +9,6 @@ import io.gptq4j.model.Attention.MultiHead;
 import io.gptq4j.model.Block;
 import io.gptq4j.model.Block.Norms;
 import io.gptq4j.model.Block.Residual;
-import io.gptq4j.model.Head;
 import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModelFamily;
 import io.gptq4j.model.ModelFamily.Server;
@@ -66,6 +65,6 @@ final class QwenFamily {
                 grows ? Math.min(positions, first) : positions,
                 gpt.embedding(),
                 Collections.nCopies(gpt.layers, block),
-                Head.of(gpt.rmsNorm("transformer.ln_f", 1e-6), "lm_head", keys.flag(false, "tie_word_embeddings")));
+                gpt.head(gpt.rmsNorm("transformer.ln_f", 1e-6), false));
     }
 }
