@@ -9,8 +9,8 @@ import java.util.List;
  * How the outputs of one module group fall short of the float model's because of what has been quantized before it: D =
  * sum x (y~ - y)^T over the tokens that the group has seen. y is what the group's own float weights make of its input x in
  * the quantized model; y~ is what they make of the float model's input x~. For modules that write to the residual stream
- * both count with the stream; an expert takes its share of what the mixture lacks. With the Hessian, D gives the weights that undo the drift as far as x allows: W + D^T H^-1 is
- * the least-squares solution for y~ given x. The idea of an asymmetric objective: GPTAQ (Li, Yin, Lee, Panda 2025, arXiv
+ * both count with the stream; an expert takes its share of what the mixture lacks. With the Hessian, D gives the weights that
+ * undo the drift as far as x allows: W + D^T H^-1 is the least-squares solution for y~ given x. The idea of an asymmetric objective: GPTAQ (Li, Yin, Lee, Panda 2025, arXiv
  * 2504.02692); in full and beyond one layer: Qronos (Zhang, Zhang, Colbert, Saab 2025, arXiv 2505.11695).
  *
  * <p>Accumulated unnormalised in float32 on the session's device, [in, rows], the modules side by side.

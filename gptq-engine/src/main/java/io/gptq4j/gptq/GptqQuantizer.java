@@ -188,10 +188,8 @@ public final class GptqQuantizer {
         List<ModuleGroup> part = new ArrayList<>();
         long bytes = 0;
         for (ModuleGroup group : groups) {
-            long in = group.modules().get(0).in();
-            long rows = aims(layer, group)
-                    ? group.modules().stream().mapToLong(Linear::out).sum()
-                    : 0;
+            long in = group.in();
+            long rows = aims(layer, group) ? group.rows() : 0;
             long more = in * (in + rows) * Float.BYTES;
             if (!part.isEmpty() && bytes + more > limit) {
                 parts.add(part);

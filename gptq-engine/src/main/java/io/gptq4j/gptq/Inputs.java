@@ -20,9 +20,7 @@ record Inputs(Hessian hessian, @Nullable Drift drift) implements AutoCloseable {
      * @param compared whether the float model's inputs are there to be compared
      */
     static Inputs of(Scope scope, ModuleGroup group, boolean compared) {
-        int in = group.modules().get(0).in();
-        int rows = group.modules().stream().mapToInt(Linear::out).sum();
-        return new Inputs(new Hessian(scope, in), compared ? new Drift(scope, in, rows) : null);
+        return new Inputs(new Hessian(scope, group.in()), compared ? new Drift(scope, group.in(), group.rows()) : null);
     }
 
     /** Only inputs. */

@@ -128,53 +128,15 @@ final class Lane implements AutoCloseable {
             int batch,
             boolean allTokens)
             throws IOException {
-        if (seen.stream().noneMatch(Inputs::compares)) {
-            block().inputs(
-                            step,
-                            state,
-                            groups,
-                            allTokens,
-                            (i, x, share) -> counted(step, x, share, seen.get(i).hessian()::add));
-            return;
-        }
-        if (stage == Stage.MLP_OUT && exactAt == null) { // so it is known what the experts together ought to give
-            seeExperts(step, groups, seen, state, batch, allTokens);
-            return;
-        }
-        if (stage != exactAt) {
+        boolean compares = seen.stream().anyMatch(Inputs::compares);
+        // At the end of a mixture the float model is beyond the block: what its experts ought to give together is
+        // known.
+        boolean beyond = stage == Stage.MLP_OUT && exactAt == null;
+        if (compares && !beyond && stage != exactAt) {
             throw new IllegalStateException("The float model's windows are at " + exactAt + ", not at " + stage);
         }
-        DecoderBlock.State exactly = resume(step, exactStates.get(batch));
-        block().inputs(step, state, groups, allTokens, (i, x, share) -> {
-            counted(step, x, share, seen.get(i).hessian()::add);
-            Drift drift = seen.get(i).drift();
-            if (drift != null) {
-                ModuleGroup group = groups.get(i);
-                List<Tensor> weights =
-                        group.modules().stream().map(block()::weight).toList();
-                block().inputs(step, exactly, List.of(group), allTokens, (j, y, none) -> drift.add(x, y, weights));
-                if (block().parts().addsToResidual(group)) {
-                    drift.addResidual(
-                            x,
-                            state.residual(),
-                            exactly.residual(),
-                            1 / block().parts().multiplier());
-                }
-            }
-        });
-        exactStates.set(batch, park(exactly));
-    }
-
-    private void seeExperts(
-            Scope step,
-            List<ModuleGroup> groups,
-            List<Inputs> seen,
-            DecoderBlock.State state,
-            int batch,
-            boolean allTokens)
-            throws IOException {
-        Tensor wanted = exactStates.get(batch).residual.take(step);
-        Tensor lack = block().lack(step, state, wanted);
+        DecoderBlock.State exactly = compares ? resume(step, exactStates.get(batch)) : null;
+        Tensor lack = exactly != null && beyond ? block().lack(step, state, exactly.residual()) : null;
         block().inputs(
                         step,
                         state,
@@ -183,11 +145,31 @@ final class Lane implements AutoCloseable {
                         (i, x, share) -> counted(step, x, share, own -> {
                             seen.get(i).hessian().add(own);
                             Drift drift = seen.get(i).drift();
-                            if (drift != null) {
+                            if (drift != null && lack != null) {
                                 drift.addLack(own, lack, Objects.requireNonNull(share));
+                            } else if (drift != null) {
+                                compare(step, groups.get(i), x, drift, state, Objects.requireNonNull(exactly));
                             }
                         }));
-        exactStates.set(batch, new Parked(store.put(wanted), null));
+        if (exactly != null) {
+            exactStates.set(batch, park(exactly));
+        }
+    }
+
+    /** Adds to a drift what a group's outputs, all that they are added to included, fall short of those of the float model. */
+    private void compare(
+            Scope step,
+            ModuleGroup group,
+            Tensor x,
+            Drift drift,
+            DecoderBlock.State state,
+            DecoderBlock.State exactly) {
+        List<Tensor> weights = group.modules().stream().map(block()::weight).toList();
+        block().inputs(step, exactly, List.of(group), false, (j, y, none) -> drift.add(x, y, weights));
+        if (block().parts().addsToResidual(group)) {
+            drift.addResidual(
+                    x, state.residual(), exactly.residual(), 1 / block().parts().multiplier());
+        }
     }
 
     /**

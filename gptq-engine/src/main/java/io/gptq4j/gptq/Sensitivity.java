@@ -188,7 +188,7 @@ public final class Sensitivity {
             throws IOException {
         DecoderBlock block = lane.block();
         try (Scope own = work.child()) {
-            Hessian hessian = new Hessian(own, group.modules().get(0).in());
+            Hessian hessian = new Hessian(own, group.in());
             GptqQuantizer.observe(lane, layer, group.stage(), List.of(group), List.of(Inputs.of(hessian)), false);
             Map<GptqOptions, List<Linear>> together = plan.byOptions(layer, group.modules());
             Map<GptqOptions, GptqSolver.Factored> factors = new HashMap<>();

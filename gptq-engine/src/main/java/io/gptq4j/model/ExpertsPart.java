@@ -97,11 +97,11 @@ final class ExpertsPart {
             Tensor y = step.call("decoder", "zeros_like", routed.tokens);
             for (int e = 0; e < moe.experts().size(); e++) {
                 try (Scope own = step.child()) {
-                    List<Tensor> hits = own.callAll("decoder", "routed_to", routed.weights, routed.chosen, e);
-                    if (hits.get(0).size(0) > 0) {
-                        Tensor act = activation(own, own.call("decoder", "lines", routed.tokens, hits.get(0)), e);
+                    DecoderBlock.Share share = share(own, routed, e);
+                    if (share.tokens().size(0) > 0) {
+                        Tensor act = activation(own, seen(own, routed, share), e);
                         Tensor out = linear(own, act, moe.experts().get(e).output());
-                        own.call("decoder", "add_lines", y, hits.get(0), out, hits.get(1));
+                        own.call("decoder", "add_lines", y, share.tokens(), out, share.weights());
                     }
                 }
             }

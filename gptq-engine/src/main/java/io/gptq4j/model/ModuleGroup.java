@@ -21,6 +21,16 @@ public record ModuleGroup(Stage stage, List<Architecture.Linear> modules, Option
         this(stage, modules, OptionalInt.empty());
     }
 
+    /** How many inputs each of them has. */
+    public int in() {
+        return modules.get(0).in();
+    }
+
+    /** How many outputs they have together. */
+    public int rows() {
+        return modules.stream().mapToInt(Architecture.Linear::out).sum();
+    }
+
     /** The same for some of the modules. */
     public ModuleGroup with(List<Architecture.Linear> some) {
         return new ModuleGroup(stage, some, expert);

@@ -104,8 +104,8 @@ public final class Scope implements AutoCloseable {
     }
 
     /**
-     * Reads the bytes of a tensor into host memory, 8-bit floats as such. The one method that may be called from another thread than the rest,
-     * so that a thread can read ahead; its result belongs to no scope.
+     * Reads the bytes of a tensor into host memory, 8-bit floats as such. The one method that may be called from another thread
+     * than the rest, so that a thread can read ahead; its result belongs to no scope.
      *
      * @param info the tensor, of a floating dtype
      * @throws IOException if the bytes cannot be read

@@ -375,15 +375,14 @@ class Gptq(Module):
     part = torch.empty([256, torch.size(codes, 1)], dtype=6, device=codes.device)
     for start in range(0, torch.size(codes, 0), 256):
       end = min(start + 256, torch.size(codes, 0))
+      w = torch.copy_(part[0:end - start], codes[start:end])
       if group > 0:
-        _0 = torch.copy_(part[0:end - start], codes[start:end])
-        q = torch.reshape(part[0:end - start], [end - start, -1, group])                         # [256, G, group]
-        _1 = torch.mul_(torch.sub_(q, torch.unsqueeze(zeros[start:end], 2)), torch.unsqueeze(stored[start:end], 2))
-        _2 = torch.copy_(W[start:end], part[0:end - start])
+        q = torch.reshape(w, [end - start, -1, group])                                           # [256, G, group]
+        _0 = torch.mul_(torch.sub_(q, torch.unsqueeze(zeros[start:end], 2)), torch.unsqueeze(stored[start:end], 2))
       else:
-        s = torch.index_select(stored[start:end], 1, g_idx)
         z = torch.index_select(zeros[start:end], 1, g_idx)
-        _3 = torch.copy_(W[start:end], torch.mul(s, torch.sub(codes[start:end].to(6), z)))
+        _1 = torch.mul_(torch.sub_(w, z), torch.index_select(stored[start:end], 1, g_idx))
+      _2 = torch.copy_(W[start:end], w)
     return W
 
   # Bytes of 8-bit floats (E4M3) as matrices [M, R, C], each element times the scale of its block, converted to `wanted`.

@@ -24,10 +24,13 @@ class Refine(Module):
 
   # D += factor x^T (r~ - r): the same for what a residual stream r [..., rows], to which the modules' outputs are added, lacks.
   def add_residual_drift(self: __torch__.Refine, D: Tensor, x: Tensor, residual: Tensor, exact: Tensor, factor: float) -> Tensor:
-    rows = torch.size(D, 1)
     flat = torch.reshape(x, [-1, torch.size(D, 0)]).to(6)
-    gap = torch.sub(torch.reshape(exact, [-1, rows]).to(6), torch.reshape(residual, [-1, rows]).to(6))
-    return torch.addmm_(D, torch.t(flat), gap, beta=1, alpha=factor)
+    return torch.addmm_(D, torch.t(flat), self.gap(exact, residual), beta=1, alpha=factor)
+
+  # exact - given, [N, C] float32 for [..., C].
+  def gap(self: __torch__.Refine, exact: Tensor, given: Tensor) -> Tensor:
+    C = torch.size(exact, -1)
+    return torch.sub(torch.reshape(exact, [-1, C]).to(6), torch.reshape(given, [-1, C]).to(6))
 
   # All tokens of x [N, C], and what the shared experts' outputs for them are multiplied by, with a gate [N, 1] or without;
   # both [N].
@@ -47,10 +50,8 @@ class Refine(Module):
   # factor (wanted - output) / weights: what a sum of weighted outputs lacks for each unit of weight, [N, rows] float32;
   # nothing where there is no weight.
   def lack(self: __torch__.Refine, wanted: Tensor, output: Tensor, weights: Tensor, factor: float) -> Tensor:
-    rows = torch.size(wanted, -1)
-    gap = torch.sub(torch.reshape(wanted, [-1, rows]).to(6), torch.reshape(output, [-1, rows]).to(6))
     share = torch.where(torch.gt(weights, 9.9999999999999995e-07), torch.div(factor, weights), 0.)
-    return torch.mul_(gap, torch.unsqueeze(share, 1))
+    return torch.mul_(self.gap(wanted, output), torch.unsqueeze(share, 1))
 
   # D += x^T G for an expert's tokens: x [n, in] their weighted inputs, G [n, rows] those lines of gap [N, rows], weighted.
   def add_lack(self: __torch__.Refine, D: Tensor, x: Tensor, gap: Tensor, tokens: Tensor, weights: Tensor) -> Tensor:
