@@ -228,6 +228,9 @@ class Refine(Module):
   # the least-squares scale for these codes would leave, which is sum(v w^2) - sum(v w q)^2 / sum(v q^2). The best one is
   # improved twice in the same way. A symmetric grid reaches one step further below 0 than above, so both directions are
   # tried; the scale of the other one is negative.
+  # In the end the grid is widened by (1 - d)^-2, d being the share of sum(v w^2) that is left. With the least-squares scale q
+  # is smaller than w by 1 - d, along w: dividing by that once makes the groups unbiased, and the second time gives room
+  # for the errors of the columns before, which the solve adds to the weights that it rounds.
   def searched(self: __torch__.Refine, Wt: Tensor, M: Tensor, members: Tensor, group: int, maxq: int, beta: float) -> Tuple[Tensor, Tensor]:
     rows = torch.size(Wt, 1)
     count = torch.size(members, 0) // group
@@ -259,9 +262,14 @@ class Refine(Module):
             most = torch.where(better, gained, most)
             s = torch.where(better, torch.mul(torch.div(fit, size), 1 - 2 * direction), s)
         s = self.storable(s)
-        for turn in range(2):
+        total = torch.sum(torch.mul(VW, W), [1], True)
+        for turn in range(3):
           c = torch.clamp(torch.round(torch.div(W, s)), -middle, maxq - middle)
-          t = torch.div(torch.sum(torch.mul(VW, c), [1], True), torch.sum(torch.mul(torch.mul(c, c), V), [1], True))
+          fit = torch.sum(torch.mul(VW, c), [1], True)
+          size = torch.sum(torch.mul(torch.mul(c, c), V), [1], True)
+          t = torch.div(fit, size)
+          if turn == 2:
+            t = torch.mul(t, torch.square(torch.div(torch.mul(total, size), torch.square(fit))))
           s = torch.where(torch.gt(torch.mul(t, s), 0.), self.storable(t), s)
         _0 = torch.copy_(line[start:start + 256], torch.squeeze(s, 1))
     return (scale, torch.full_like(scale, middle))
