@@ -193,7 +193,7 @@ class EvalIT {
                 .anyMatch(line -> line.startsWith("KL divergence, mean"))
                 .last()
                 .asString()
-                .startsWith("B is worse than A: perplexity +");
+                .startsWith("No difference beyond the noise between B and A: perplexity +"); // on so few windows
         JsonNode alone = json(cli.run(eval(two, "--reference", MODEL, "--json")));
         assertThat(alone.path("a")).isEqualTo(compared.path("b"));
         assertThat(alone.path("b").isNull()).isTrue();
