@@ -223,6 +223,11 @@ class Refine(Module):
     size = torch.clamp(torch.to(size, 5), 5.9604644775390625e-08).to(6)
     return torch.copysign(size, scale)
 
+  # sum(v w q) and sum(v q^2) over each group, [rows, 1] both, for codes q [rows, group] of weights w; VW holds v w, V [group]
+  # v. The one divided by the other is the least-squares scale.
+  def fit(self: __torch__.Refine, VW: Tensor, V: Tensor, q: Tensor) -> Tuple[Tensor, Tensor]:
+    return (torch.sum(torch.mul(VW, q), [1], True), torch.sum(torch.mul(torch.mul(q, q), V), [1], True))
+
   # The grids of all groups of Wt [n, rows], scale and zero both [G, rows], by the least sum((w - q)^2 * weight) over the
   # group, with weight [n] = U_cc^(-2 beta). For each of some coarse ranges around the largest weight: round, and see what
   # the least-squares scale for these codes would leave, which is sum(v w^2) - sum(v w q)^2 / sum(v q^2). The best one is
@@ -255,8 +260,7 @@ class Refine(Module):
             c = torch.clamp(q, middle - maxq, middle)
             if direction == 0:
               c = torch.clamp(q, -middle, maxq - middle)
-            fit = torch.sum(torch.mul(VW, c), [1], True)                                         # [256, 1]
-            size = torch.sum(torch.mul(torch.mul(c, c), V), [1], True)
+            fit, size = self.fit(VW, V, c)                                                       # [256, 1]
             gained = torch.div(torch.square(fit), size)                                          # NaN if all codes are 0
             better = torch.gt(gained, most)
             most = torch.where(better, gained, most)
@@ -265,8 +269,7 @@ class Refine(Module):
         total = torch.sum(torch.mul(VW, W), [1], True)
         for turn in range(3):
           c = torch.clamp(torch.round(torch.div(W, s)), -middle, maxq - middle)
-          fit = torch.sum(torch.mul(VW, c), [1], True)
-          size = torch.sum(torch.mul(torch.mul(c, c), V), [1], True)
+          fit, size = self.fit(VW, V, c)
           t = torch.div(fit, size)
           if turn == 2:
             t = torch.mul(t, torch.square(torch.div(torch.mul(total, size), torch.square(fit))))

@@ -49,6 +49,16 @@ class RefinementTest extends CpuTest {
         return new GptqSolver(options).factor(scope, hessian);
     }
 
+    /** What becomes of w [ROWS, IN] on the inputs x. */
+    private static GptqSolver.Solution solved(Scope scope, GptqOptions options, float[] w, float[] x) {
+        return new GptqSolver(options)
+                .solve(
+                        scope,
+                        factored(scope, options, x, IN),
+                        List.of(new GptqSolver.Module("m", scope.floats(w, ROWS, IN))),
+                        FloatType.FLOAT32);
+    }
+
     private static GptqOptions options(
             int bits, int group, boolean sym, boolean actOrder, boolean fixed, Refinement refinement) {
         return new GptqOptions(bits, group, sym, actOrder, fixed, 0.01, 0, 128, false, refinement);
@@ -251,9 +261,10 @@ class RefinementTest extends CpuTest {
         float[] w = gaussians(7, ROWS * IN);
         float[] x = leaning(0.7f, 8, TOKENS, IN);
         try (Scope scope = torch.scope()) {
-            double full = solved(scope, bits, Refinement.NONE, w, x).loss();
-            double searched =
-                    solved(scope, bits, new Refinement(false, true, 0), w, x).loss();
+            double full = solved(scope, options(bits, 64, true, true, true, Refinement.NONE), w, x)
+                    .loss();
+            double searched = solved(scope, options(bits, 64, true, true, true, new Refinement(false, true, 0)), w, x)
+                    .loss();
             assertThat(searched).isLessThan(share * full);
         }
     }
@@ -303,16 +314,6 @@ class RefinementTest extends CpuTest {
         assertThat(sum / (IN / 64 * ROWS)).isCloseTo(1, within(0.02));
     }
 
-    private static GptqSolver.Solution solved(Scope scope, int bits, Refinement refinement, float[] w, float[] x) {
-        GptqOptions options = options(bits, 64, true, true, true, refinement);
-        return new GptqSolver(options)
-                .solve(
-                        scope,
-                        factored(scope, options, x, IN),
-                        List.of(new GptqSolver.Module("m", scope.floats(w, ROWS, IN))),
-                        FloatType.FLOAT32);
-    }
-
     @Test
     void aGroupOfZerosStaysZero() {
         float[] w = gaussians(10, ROWS * IN);
@@ -323,13 +324,7 @@ class RefinementTest extends CpuTest {
         }
         try (Scope scope = torch.scope()) {
             GptqOptions options = options(4, 64, true, false, true, new Refinement(false, true, 3));
-            GptqSolver.Factored factored = factored(scope, options, new float[IN], IN); // no feedback between columns
-            float[] q = new GptqSolver(options)
-                    .solve(
-                            scope,
-                            factored,
-                            List.of(new GptqSolver.Module("m", scope.floats(w, ROWS, IN))),
-                            FloatType.FLOAT32)
+            float[] q = solved(scope, options, w, new float[IN]) // no feedback between columns
                     .modules()
                     .get(0)
                     .weight()
