@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -257,6 +258,40 @@ class ScopeTest {
                     .satisfies(
                             e -> assertThat(((TorchException) e).outOfMemory()).isFalse());
         }
+    }
+
+    /** A BLAS may share out a product of 5 to 11 lines over its threads in another way than a larger one, and round otherwise. */
+    @Test
+    void givesAFewTokensOfAnExpertTheBitsThatTheyHaveAmongMore() {
+        Random random = new Random(5);
+        System.out.println("seed 5");
+        int in = 200;
+        int out = 96;
+        float[] x = floats(random, 16 * in);
+        float[] w = floats(random, out * in);
+        try (Scope scope = torch.scope()) {
+            Tensor weight = scope.floats(w, out, in);
+            Tensor bias = scope.floats(new float[out], out);
+            float[] all = scope.call("decoder", "linear", scope.floats(x, 16, in), weight)
+                    .toFloats();
+            for (int n = 0; n < 16; n++) {
+                Tensor few = scope.floats(Arrays.copyOf(x, n * in), n, in);
+                Tensor y = scope.call("decoder", "linear", few, weight); // [n, out]
+                assertThat(y.shape()).containsExactly(n, out);
+                assertThat(y.toFloats()).as("%d tokens", n).isEqualTo(Arrays.copyOf(all, n * out));
+                assertThat(scope.call("decoder", "linear_with_bias", few, weight, bias)
+                                .toFloats())
+                        .isEqualTo(Arrays.copyOf(all, n * out));
+            }
+        }
+    }
+
+    private static float[] floats(Random random, int count) {
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return values;
     }
 
     @Test
