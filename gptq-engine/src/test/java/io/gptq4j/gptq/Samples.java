@@ -3,10 +3,10 @@ package io.gptq4j.gptq;
 import java.util.Random;
 
 /** Seeded random weights and inputs, and what a quantization of the former costs on the latter. */
-final class Samples {
+public final class Samples {
     private Samples() {}
 
-    static float[] gaussians(long seed, int count) {
+    public static float[] gaussians(long seed, int count) {
         Random random = new Random(seed);
         float[] values = new float[count];
         for (int i = 0; i < count; i++) {

@@ -1,5 +1,6 @@
 package io.gptq4j.tensor;
 
+import static io.gptq4j.gptq.Samples.gaussians;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -263,12 +264,10 @@ class ScopeTest {
     /** A BLAS may share out a product of 5 to 11 lines over its threads in another way than a larger one, and round otherwise. */
     @Test
     void givesAFewTokensOfAnExpertTheBitsThatTheyHaveAmongMore() {
-        Random random = new Random(5);
-        System.out.println("seed 5");
         int in = 200;
         int out = 96;
-        float[] x = floats(random, 16 * in);
-        float[] w = floats(random, out * in);
+        float[] x = gaussians(5, 16 * in);
+        float[] w = gaussians(6, out * in);
         try (Scope scope = torch.scope()) {
             Tensor weight = scope.floats(w, out, in);
             Tensor bias = scope.floats(new float[out], out);
@@ -278,20 +277,12 @@ class ScopeTest {
                 Tensor few = scope.floats(Arrays.copyOf(x, n * in), n, in);
                 Tensor y = scope.call("decoder", "linear", few, weight); // [n, out]
                 assertThat(y.shape()).containsExactly(n, out);
-                assertThat(y.toFloats()).as("%d tokens", n).isEqualTo(Arrays.copyOf(all, n * out));
+                assertThat(y.toFloats()).as("%d tokens, seeds 5 and 6", n).isEqualTo(Arrays.copyOf(all, n * out));
                 assertThat(scope.call("decoder", "linear_with_bias", few, weight, bias)
                                 .toFloats())
                         .isEqualTo(Arrays.copyOf(all, n * out));
             }
         }
-    }
-
-    private static float[] floats(Random random, int count) {
-        float[] values = new float[count];
-        for (int i = 0; i < count; i++) {
-            values[i] = (float) random.nextGaussian();
-        }
-        return values;
     }
 
     @Test
