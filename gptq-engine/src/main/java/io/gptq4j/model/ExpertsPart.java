@@ -29,14 +29,14 @@ final class ExpertsPart {
     /** Chooses the experts of all tokens of x [B, T, C]. */
     Routed route(Scope scope, Tensor x) {
         Mlp.Routing routing = moe.routing();
-        Tensor tokens = scope.call("decoder", "tokens", x);
+        Tensor tokens = scope.call("experts", "tokens", x);
         List<Tensor> router = new ArrayList<>(List.of(tensor(moe.router().name() + ".weight")));
         if (moe.router().bias()) {
             router.add(tensor(moe.router().name() + ".bias"));
         }
         Tensor correction = routing.bias().isPresent() ? tensor(routing.bias().get()) : scope.zeros(0);
         List<Tensor> chosen = scope.callAll(
-                "decoder",
+                "experts",
                 "route",
                 tokens,
                 router,
@@ -53,7 +53,7 @@ final class ExpertsPart {
 
     /** The tokens that are routed to an expert. */
     DecoderBlock.Share share(Scope scope, Routed routed, int expert) {
-        List<Tensor> hits = scope.callAll("decoder", "routed_to", routed.weights, routed.chosen, expert);
+        List<Tensor> hits = scope.callAll("experts", "routed_to", routed.weights, routed.chosen, expert);
         return new DecoderBlock.Share(hits.get(0), hits.get(1));
     }
 
@@ -77,7 +77,7 @@ final class ExpertsPart {
 
     /** The tokens of a share, [n, C]; all of them if it is null. */
     Tensor seen(Scope scope, Routed routed, DecoderBlock.@Nullable Share share) {
-        return share == null ? routed.tokens : scope.call("decoder", "lines", routed.tokens, share.tokens());
+        return share == null ? routed.tokens : scope.call("experts", "lines", routed.tokens, share.tokens());
     }
 
     /** What the expert's output module reads of these tokens, [n, ffn]. */
@@ -94,14 +94,14 @@ final class ExpertsPart {
     Tensor output(Scope scope, Tensor x) {
         try (Scope step = scope.child()) {
             Routed routed = route(step, x);
-            Tensor y = step.call("decoder", "zeros_like", routed.tokens);
+            Tensor y = step.call("experts", "zeros_like", routed.tokens);
             for (int e = 0; e < moe.experts().size(); e++) {
                 try (Scope own = step.child()) {
                     DecoderBlock.Share share = share(own, routed, e);
                     if (share.tokens().size(0) > 0) {
                         Tensor act = activation(own, seen(own, routed, share), e);
                         Tensor out = linear(own, act, moe.experts().get(e).output());
-                        own.call("decoder", "add_lines", y, share.tokens(), out, share.weights());
+                        own.call("experts", "add_lines", y, share.tokens(), out, share.weights());
                     }
                 }
             }
@@ -110,7 +110,7 @@ final class ExpertsPart {
                         step, sharedActivation(step, routed), moe.shared().get().output());
                 if (moe.sharedGate().isPresent()) {
                     step.call(
-                            "decoder",
+                            "experts",
                             "add_gated",
                             y,
                             out,

@@ -193,9 +193,24 @@ class Decoder(Module):
     back = torch.sub(torch.unsqueeze(p, 1), torch.unsqueeze(p, 0))
     return torch.logical_and(torch.ge(back, 0), torch.lt(back, window))
 
-  # Causal attention of q [B, H, T, D] over k [B, K, T, D] and v [B, K, T, E]; K divides H. Returns [B, T, H * E].
+  # Causal attention of q [B, H, T, D] over k [B, K, T, D] and v [B, K, T, E]; K divides H. Returns [B, T, H * E]. The operator takes
+  # keys 512 at a time on a CPU and skips what is hidden only if it is all of these. So the first half of up to 512 queries has
+  # its own turn, with half of the keys.
   def attend(self: __torch__.Decoder, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-    y = torch.scaled_dot_product_attention(q, self.repeated(k, q), self.repeated(v, q), None, 0., True, scale=scale)
+    k4 = self.repeated(k, q)
+    v4 = self.repeated(v, q)
+    T = torch.size(q, 2)
+    start = 0
+    if not q.is_cuda:
+      if T > 256:
+        if T <= 512:
+          start = T // 2
+    if start > 0:
+      y = torch.scaled_dot_product_attention(q[:, :, 0:start], k4[:, :, 0:start], v4[:, :, 0:start], None, 0., True, scale=scale)
+      mask = self.window_mask(q, T, T)[start:T]
+      z = torch.scaled_dot_product_attention(q[:, :, start:T], k4, v4, mask, 0., False, scale=scale)
+      return torch.flatten(torch.cat([torch.transpose(y, 1, 2), torch.transpose(z, 1, 2)], 1), 2)
+    y = torch.scaled_dot_product_attention(q, k4, v4, None, 0., True, scale=scale)
     return torch.flatten(torch.transpose(y, 1, 2), 2)
 
   # k with each of its heads as often as heads of q share it.
@@ -268,61 +283,6 @@ class Decoder(Module):
     q4 = torch.cat([torch.slice(q4, -1, 0, p), turned], -1)
     v4 = torch.slice(kv4, -1, p, torch.size(kv4, -1))
     return self.attend(torch.transpose(q4, 1, 2), torch.transpose(k4, 1, 2), torch.transpose(v4, 1, 2), scale)
-
-  # The experts that a router chooses for each of N tokens x [N, C], and their weights, both [N, k], the latter float32. Scores
-  # are softmax or sigmoid of W x; `correction` [E or 0] counts for the choice only. Of `groups` groups of experts only
-  # the best `open` take part, by their best score, or the sum of their two best.
-  def route(self: __torch__.Decoder, x: Tensor, weight: List[Tensor], sigmoid: bool, k: int, normalized: bool, factor: float, correction: Tensor, groups: int, open: int, two: bool) -> Tuple[Tensor, Tensor]:
-    logits = torch.linear(x.to(6), weight[0].to(6))                                              # [N, E]
-    if torch.len(weight) > 1:
-      logits = torch.add(logits, weight[1].to(6))
-    if sigmoid:
-      scores = torch.sigmoid(logits)
-    else:
-      scores = torch.softmax(logits, -1)
-    choice = scores
-    if torch.numel(correction) > 0:
-      choice = torch.add(scores, correction.to(6))
-    if groups > 1:
-      N = torch.size(x, 0)
-      grouped = torch.reshape(choice, [N, groups, -1])
-      if two:
-        best = torch.sum((torch.topk(grouped, 2, -1))[0], [-1])
-      else:
-        best = torch.amax(grouped, [-1])                                                         # [N, groups]
-      which = (torch.topk(best, open, -1))[1]
-      closed = torch.ones([N, groups], dtype=11, device=x.device)
-      closed = torch.scatter(closed, 1, which, False)
-      choice = torch.reshape(torch.masked_fill(grouped, torch.unsqueeze(closed, 2), -3.4028234663852886e+38), [N, -1])
-    chosen = (torch.topk(choice, k, -1))[1]
-    weights = torch.gather(scores, 1, chosen)
-    if normalized:
-      weights = torch.div(weights, torch.add(torch.sum(weights, [-1], True), 9.9999999999999995e-21))
-    return (torch.mul(weights, factor), chosen)
-
-  # The tokens [n] that are routed to an expert, ascending, and its weights [n] for them.
-  def routed_to(self: __torch__.Decoder, weights: Tensor, chosen: Tensor, expert: int) -> Tuple[Tensor, Tensor]:
-    hits = torch.nonzero(torch.eq(chosen, expert))                                               # [n, 2]
-    tokens = torch.select(hits, 1, 0)
-    return (tokens, torch.select(torch.gather(weights[tokens], 1, torch.unsqueeze(torch.select(hits, 1, 1), 1)), 1, 0))
-
-  # All tokens of x [B, T, C], one after the other.
-  def tokens(self: __torch__.Decoder, x: Tensor) -> Tensor:
-    return torch.flatten(x, 0, -2)
-
-  def lines(self: __torch__.Decoder, x: Tensor, which: Tensor) -> Tensor:
-    return torch.index_select(x, 0, which)
-
-  def zeros_like(self: __torch__.Decoder, x: Tensor) -> Tensor:
-    return torch.zeros_like(x)
-
-  # Some lines of y, those of `which`, plus x times the weights [n]; in the place of y.
-  def add_lines(self: __torch__.Decoder, y: Tensor, which: Tensor, x: Tensor, weights: Tensor) -> Tensor:
-    return torch.index_add_(y, 0, which, torch.mul(x, torch.type_as(torch.unsqueeze(weights, 1), x)))
-
-  # x plus sigmoid(gate) times y, in the place of x; gate [..., 1].
-  def add_gated(self: __torch__.Decoder, x: Tensor, y: Tensor, gate: Tensor) -> Tensor:
-    return torch.add_(x, torch.mul(torch.sigmoid(gate), y))
 
   # Log-probabilities, float64 [B * (T - 1)], of tokens 2 .. T given what stands before each; a stretch of positions at
   # a time, since the logits of a whole window can exceed a gigabyte.
