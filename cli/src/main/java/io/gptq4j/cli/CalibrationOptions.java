@@ -38,6 +38,15 @@ final class CalibrationOptions {
     private long seed;
 
     @Option(
+            names = "--self-samples",
+            paramLabel = "N",
+            description =
+                    "Windows of text that the model makes up itself, to calibrate on besides, so that it stays good at what"
+                            + " the calibration text is not about (default: as many as of that; with --stream 0, since all weights"
+                            + " are read three times for it).")
+    private @Nullable Integer selfSamples;
+
+    @Option(
             names = "--all-experts",
             description = "Calibrate every expert of a mixture on all tokens, not on those that the router sends to it;"
                     + " takes longer. Without it, experts that few tokens came to learn from the others.")
@@ -50,9 +59,17 @@ final class CalibrationOptions {
      */
     void check() {
         requirePositive("--samples", samples);
+        if (selfSamples != null && selfSamples < 0) {
+            throw new IllegalArgumentException("--self-samples must be 0 or more, not " + selfSamples);
+        }
         if (seqlen != null) {
             requirePositive("--seqlen", seqlen);
         }
+    }
+
+    /** How many windows the model is to make up beside those of a text; {@code usual} tells whether it does unless asked to. */
+    int selfSamples(CalibrationSet windows, boolean usual) {
+        return selfSamples != null ? selfSamples : usual ? windows.windows().length : 0;
     }
 
     long seed() {

@@ -31,6 +31,7 @@ final class DryRun {
     private final long checkpointBytes;
     private final long checkpointParameters;
     private final int windows;
+    private final int selfWindows;
     private final int seqlen;
     private final int evalWindows;
     private final int evalWindow;
@@ -43,6 +44,7 @@ final class DryRun {
      * A run that is going to be.
      *
      * @param model its name as the user gave it
+     * @param selfWindows windows that the model makes up, besides
      * @param heldOut the text to be measured on, or null
      * @param statesInMemory bytes of hidden states that may stay in host memory
      * @param artifactOnDisk bytes of the artifact that are on this disk at a time, at most
@@ -54,6 +56,7 @@ final class DryRun {
             Checkpoint checkpoint,
             QuantizationPlan plan,
             int windows,
+            int selfWindows,
             int seqlen,
             @Nullable HeldOut heldOut,
             long statesInMemory,
@@ -68,6 +71,7 @@ final class DryRun {
                 .mapToLong(TensorInfo::elements)
                 .sum();
         this.windows = windows;
+        this.selfWindows = selfWindows;
         this.seqlen = seqlen;
         this.evalWindows = heldOut == null ? 0 : heldOut.windows();
         this.evalWindow = heldOut == null ? 0 : heldOut.window();
@@ -87,6 +91,7 @@ final class DryRun {
             int groupSize,
             double bitsPerWeight,
             int windows,
+            int selfWindows,
             int seqlen,
             String device,
             String dtype,
@@ -124,6 +129,7 @@ final class DryRun {
                 plan.options().groupSize(),
                 plan.size().bitsPerWeight(),
                 windows,
+                selfWindows,
                 seqlen,
                 machine.device(),
                 machine.type().toString(),
@@ -156,8 +162,9 @@ final class DryRun {
     }
 
     private Run run(FloatType type, boolean gpu, int count, int length) {
+        int own = selfWindows == windows ? count : selfWindows; // as many as of the text, unless told otherwise
         return new Run(
-                count,
+                count + own,
                 length,
                 type,
                 gpu,
@@ -166,7 +173,8 @@ final class DryRun {
                 evalWindows,
                 evalWindow,
                 statesInMemory,
-                choosesWidths);
+                choosesWidths,
+                own);
     }
 
     /** Sentences on what is not there, each with what would help. */
@@ -256,11 +264,12 @@ final class DryRun {
         StringBuilder text = new StringBuilder();
         text.append(String.format(
                 Locale.ROOT,
-                "%s to %d bits (%.3f with scales, zero points and indices), %s of %d tokens, %s on %s%n%n%s%n%n",
+                "%s to %d bits (%.3f with scales, zero points and indices), %s%s of %d tokens, %s on %s%n%n%s%n%n",
                 model,
                 result.bits(),
                 result.bitsPerWeight(),
                 Sizes.count(windows, "window"),
+                selfWindows > 0 ? " and " + selfWindows + " that the model makes up," : "",
                 seqlen,
                 result.dtype(),
                 result.device(),

@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param out the output directory, or null if none stays
  * @param plan what was quantized, and how
  * @param windows what it was calibrated on
+ * @param selfSamples windows that the model made up, besides
  * @param seed what chose the windows
  * @param repoId the repository that the result is meant for, or null
  */
@@ -34,6 +35,7 @@ record QuantizeReport(
         @Nullable Path out,
         QuantizationPlan plan,
         CalibrationSet windows,
+        int selfSamples,
         long seed,
         @Nullable String repoId) {
 
@@ -51,6 +53,7 @@ record QuantizeReport(
             List<String> rules,
             double bitsPerWeight,
             int samples,
+            int selfSamples,
             int seqlen,
             long seed,
             String calibration,
@@ -115,7 +118,8 @@ record QuantizeReport(
                         gptq.dampPercent(),
                         gptq.mse(),
                         rules()),
-                new CardFacts.Calibration(windows.source(), windows.windows().length, windows.seqlen(), seed),
+                new CardFacts.Calibration(
+                        windows.source(), windows.windows().length, selfSamples, windows.seqlen(), seed),
                 "gptq4j " + Version.number(),
                 leftInFloat(),
                 perplexity,
@@ -164,6 +168,7 @@ record QuantizeReport(
                 rules(),
                 plan.size().bitsPerWeight(),
                 windows.windows().length,
+                selfSamples,
                 windows.seqlen(),
                 seed,
                 windows.source(),

@@ -1,11 +1,13 @@
 package io.gptq4j.cli;
 
 import io.gptq4j.calibration.CalibrationSet;
+import io.gptq4j.calibration.Tokenizer;
 import io.gptq4j.card.CardFacts;
 import io.gptq4j.card.ModelCard;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.checkpoint.ModelConfig;
+import io.gptq4j.eval.SelfCalibration;
 import io.gptq4j.format.ArtifactReader;
 import io.gptq4j.format.ArtifactWriter;
 import io.gptq4j.format.QuantizeConfig;
@@ -40,6 +42,7 @@ import org.jspecify.annotations.Nullable;
  * @param plan what is quantized, and how; widths that a target chooses are assumed until they are measured
  * @param target chooses widths, or null
  * @param windows what it is calibrated on
+ * @param selfSamples how many more the model makes up
  * @param calibration what chose them
  * @param memory where hidden states are kept
  * @param heldOut what the perplexity is measured on, or null
@@ -53,12 +56,13 @@ record QuantizeRun(
         QuantizationPlan plan,
         @Nullable TargetWidths target,
         CalibrationSet windows,
+        int selfSamples,
         CalibrationOptions calibration,
         MemoryOptions memory,
         @Nullable HeldOut heldOut,
         byte @Nullable [] readme) {
 
-    /** Plans a run. */
+    /** Plans a run; {@code readAgain} tells whether the weights can be read several times at little cost. */
     static QuantizeRun plan(
             Console console,
             ModelOptions options,
@@ -68,7 +72,8 @@ record QuantizeRun(
             RotationOptions rotation,
             CalibrationOptions calibration,
             PerplexityOptions perplexity,
-            MemoryOptions memory)
+            MemoryOptions memory,
+            boolean readAgain)
             throws IOException {
         if (ArtifactReader.isArtifact(source.checkpoint())) {
             throw new CheckpointException(options.model() + " is quantized already"
@@ -92,6 +97,7 @@ record QuantizeRun(
                 plan,
                 target,
                 windows,
+                calibration.selfSamples(windows, readAgain && !gptq.reference()),
                 calibration,
                 memory,
                 perplexity.heldOut(checkpoint, windows, architecture),
@@ -112,6 +118,7 @@ record QuantizeRun(
                 checkpoint,
                 plan,
                 windows.windows().length,
+                selfSamples,
                 windows.seqlen(),
                 heldOut,
                 memory.hostBytes(),
@@ -160,7 +167,36 @@ record QuantizeRun(
                         .collect(Collectors.joining(", ")),
                 chosen.size().bitsPerWeight()));
         return new QuantizeRun(
-                console, options, source, checkpoint, chosen, null, windows, calibration, memory, heldOut, readme);
+                console,
+                options,
+                source,
+                checkpoint,
+                chosen,
+                null,
+                windows,
+                selfSamples,
+                calibration,
+                memory,
+                heldOut,
+                readme);
+    }
+
+    /** The windows, and those that the model makes up. */
+    private CalibrationSet withOwnText(Session session, Destination destination) throws IOException {
+        if (selfSamples == 0) {
+            return windows;
+        }
+        ProgressView view = console.progress();
+        view.start(
+                "making text up",
+                (SelfCalibration.PIECE - 1) * plan.architecture().layers());
+        SelfCalibration own = new SelfCalibration(
+                session.model(),
+                memory.budget(session.torch(), destination.directory()),
+                (done, blocks) -> view.update(done, ""));
+        try (Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson())) {
+            return own.extended(windows, selfSamples, tokenizer::isText, calibration.seed());
+        }
     }
 
     private void write(
@@ -172,6 +208,7 @@ record QuantizeRun(
                 destination.directory(),
                 plan,
                 windows,
+                selfSamples,
                 calibration.seed(),
                 destination.repo() == null ? null : destination.repo().id().toString());
         Session session = sessions.get(0);
@@ -192,10 +229,11 @@ record QuantizeRun(
             CommitResult pushed = null;
             try (ArtifactWriter writer = destination.writer(artifact);
                     Closeable uploads = destination::endUploads) {
+                CalibrationSet all = withOwnText(session, destination);
                 List<ModuleReport> modules = quantizer
                         .build()
                         .run(
-                                windows,
+                                all,
                                 module -> {
                                     destination.requireAlive();
                                     writer.write(module);

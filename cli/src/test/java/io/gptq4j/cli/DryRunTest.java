@@ -153,6 +153,7 @@ class DryRunTest {
                     checkpoint,
                     plan,
                     128,
+                    0,
                     2048,
                     null,
                     Long.MAX_VALUE,

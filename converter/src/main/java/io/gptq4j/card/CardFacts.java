@@ -84,10 +84,11 @@ public record CardFacts(
      *
      * @param text what the text is, in words
      * @param samples number of windows
+     * @param selfSamples number of windows that the model made up, besides
      * @param seqlen tokens per window
      * @param seed chose the windows
      */
-    public record Calibration(String text, int samples, int seqlen, long seed) {}
+    public record Calibration(String text, int samples, int selfSamples, int seqlen, long seed) {}
 
     /**
      * Perplexities over windows without overlap, the first token of each not scored.

@@ -106,7 +106,11 @@ final class CardSection {
                 + row(
                         "calibration",
                         windows(calibration.samples()) + " of " + calibration.seqlen() + " tokens from "
-                                + plain(calibration.text()) + ", seed " + calibration.seed())
+                                + plain(calibration.text())
+                                + (calibration.selfSamples() > 0
+                                        ? ", " + calibration.selfSamples() + " that the model made up"
+                                        : "")
+                                + ", seed " + calibration.seed())
                 + (facts.leftInFloat().isEmpty()
                         ? ""
                         : row(

@@ -15,7 +15,7 @@ final class CardFixtures {
         return new CardFacts(
                 new CardFacts.Source("tiny", baseModel, null),
                 new CardFacts.Options(4, 128, true, false, true, 0.01, 0, List.of()),
-                new CardFacts.Calibration("the embedded calibration text", 128, 2048, 0),
+                new CardFacts.Calibration("the embedded calibration text", 128, 0, 2048, 0),
                 "gptq4j 1.2.3",
                 List.of(),
                 null,

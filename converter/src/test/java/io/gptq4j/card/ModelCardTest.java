@@ -53,7 +53,7 @@ class ModelCardTest {
         CardFacts facts = new CardFacts(
                 new CardFacts.Source("tiny", "ns/tiny", "0123456789abcdef0123456789abcdef01234567"),
                 new CardFacts.Options(4, 64, true, false, true, 0.01, 2.4, List.of()),
-                new CardFacts.Calibration("my_text.txt", 16, 512, 7),
+                new CardFacts.Calibration("my_text.txt", 16, 8, 512, 7),
                 "gptq4j 1.2.3",
                 List.of("mlp.down_proj"),
                 new CardFacts.Perplexity("the embedded held-out text", 1, 512, 74.63128, 75.5),
@@ -99,7 +99,7 @@ class ModelCardTest {
                 | static_groups | true |
                 | damp_percent | 0.01 |
                 | mse | 2.4 |
-                | calibration | 16 windows of 512 tokens from my\\_text.txt, seed 7 |
+                | calibration | 16 windows of 512 tokens from my\\_text.txt, 8 that the model made up, seed 7 |
                 | not quantized | `mlp.down_proj` |
 
                 ```sh

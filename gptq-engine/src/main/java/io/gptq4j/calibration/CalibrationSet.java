@@ -52,6 +52,13 @@ public record CalibrationSet(int[][] windows, String source) {
         return windows[0].length;
     }
 
+    /** These windows and others of the same length after them. */
+    public CalibrationSet with(int[][] others) {
+        int[][] all = Arrays.copyOf(windows, windows.length + others.length);
+        System.arraycopy(others, 0, all, windows.length, others.length);
+        return new CalibrationSet(all, source);
+    }
+
     /** Windows of one length in batches of at most {@code tokens}, but at least one window, in order. */
     public static List<int[][]> batches(int[][] windows, int tokens) {
         int size = Math.max(1, tokens / windows[0].length);

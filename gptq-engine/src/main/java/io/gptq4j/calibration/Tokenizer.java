@@ -43,6 +43,11 @@ public final class Tokenizer implements AutoCloseable {
         return result;
     }
 
+    /** Whether a token stands for text: it is in the vocabulary, and not special. */
+    public boolean isText(int id) {
+        return !tokenizer.decode(new long[] {id}, true).isEmpty();
+    }
+
     @Override
     public void close() {
         tokenizer.close();

@@ -1,5 +1,6 @@
 package io.gptq4j.cost;
 
+import io.gptq4j.eval.SelfCalibration;
 import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.gptq.Refinement;
 import io.gptq4j.gptq.Sensitivity;
@@ -133,6 +134,9 @@ public final class CostModel {
         if (plan.options().refinement().floatTarget()) {
             addFloatTarget(all);
         }
+        if (run.selfWindows() > 0) {
+            addSelfCalibration(all);
+        }
         if (run.choosesWidths()) {
             addSensitivity(all);
         }
@@ -249,12 +253,29 @@ public final class CostModel {
         });
     }
 
+    /** For each token of all pieces but the first, what there is of them through all blocks, which are read again, and the head. */
+    private void addSelfCalibration(List<Work> all) {
+        Step step = Step.SELF_CALIBRATION;
+        long pieces = run.selfTokens() / SelfCalibration.PIECE;
+        int layers = architecture.layers();
+        int hidden = architecture.embedding().size();
+        double logits = (double) pieces * architecture.vocabSize();
+        for (int length = 1; length < SelfCalibration.PIECE; length++) {
+            addForward(all, step, step, step, pieces * length, Math.toIntExact(pieces), length, 1);
+            all.add(elements(step, loadingBytes() * layers + run.checkpointBytes(), loadedConversions() * layers, 0));
+            all.add(Work.products(step, Work.Unit.FORWARD, hidden, 2 * logits * hidden, 1));
+            // Logits, probabilities, and their sums in float64, which are read twice.
+            all.add(elements(
+                    step, logits * (bytes(run.type()) + 3 * Float.BYTES + 3 * Double.BYTES), logits * converted(), 0));
+        }
+    }
+
     /**
      * All blocks are read again. Of each block some windows make Hessians, with which its groups are solved at all widths; other
      * windows go on from there through all blocks after it, once for each group.
      */
     private void addSensitivity(List<Work> all) {
-        Sensitivity.Windows windows = Sensitivity.Windows.of(run.windows(), run.seqlen());
+        Sensitivity.Windows windows = Sensitivity.Windows.of(run.textWindows(), run.seqlen());
         int layers = architecture.layers();
         long solved = (long) windows.solved() * run.seqlen();
         long probed = (long) windows.probed() * run.seqlen();

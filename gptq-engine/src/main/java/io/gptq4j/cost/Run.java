@@ -5,7 +5,7 @@ import io.gptq4j.tensor.FloatType;
 /**
  * What of a quantization is neither in the model nor in {@link io.gptq4j.gptq.GptqOptions}.
  *
- * @param windows calibration windows
+ * @param windows calibration windows, those that the model makes up included
  * @param seqlen tokens per window
  * @param type the forward's type
  * @param gpu whether it is computed on a GPU
@@ -15,6 +15,7 @@ import io.gptq4j.tensor.FloatType;
  * @param evalWindow tokens in each of them
  * @param statesInMemory bytes of hidden states that may stay in memory before they go to a scratch file
  * @param choosesWidths whether the widths of modules are chosen by {@link io.gptq4j.gptq.Sensitivity}
+ * @param selfWindows how many of the windows the model makes up, by {@link io.gptq4j.eval.SelfCalibration}
  */
 public record Run(
         int windows,
@@ -26,7 +27,8 @@ public record Run(
         int evalWindows,
         int evalWindow,
         long statesInMemory,
-        boolean choosesWidths) {
+        boolean choosesWidths,
+        int selfWindows) {
     /** Checks the ranges. */
     public Run {
         if (windows < 1
@@ -35,7 +37,9 @@ public record Run(
                 || evalWindow < 0
                 || checkpointBytes < 0
                 || checkpointParameters < 0
-                || statesInMemory < 0) {
+                || statesInMemory < 0
+                || selfWindows < 0
+                || selfWindows > windows) {
             throw new IllegalArgumentException("A run takes at least one window of one token, and no negative sizes");
         }
     }
@@ -50,12 +54,22 @@ public record Run(
             int evalWindows,
             int evalWindow,
             long statesInMemory) {
-        this(windows, seqlen, type, gpu, checkpointBytes, 0, evalWindows, evalWindow, statesInMemory, false);
+        this(windows, seqlen, type, gpu, checkpointBytes, 0, evalWindows, evalWindow, statesInMemory, false, 0);
     }
 
     /** Tokens of the calibration. */
     public long tokens() {
         return Math.multiplyExact((long) windows, seqlen);
+    }
+
+    /** Windows of the calibration text, one at least. */
+    int textWindows() {
+        return Math.max(1, windows - selfWindows);
+    }
+
+    /** Tokens that the model makes up. */
+    public long selfTokens() {
+        return Math.multiplyExact((long) selfWindows, seqlen);
     }
 
     /** Tokens of the held-out text, once. */

@@ -76,7 +76,7 @@ final class RunMemory {
 
     /** Elements of the states of all probes in the end, and of the Hessians' windows. */
     private long probeStates() {
-        Sensitivity.Windows windows = Sensitivity.Windows.of(run.windows(), run.seqlen());
+        Sensitivity.Windows windows = Sensitivity.Windows.of(run.textWindows(), run.seqlen());
         long streams = SolvedGroup.units(plan);
         return Math.multiplyExact(
                 (long) run.seqlen(),

@@ -248,6 +248,28 @@ public final class LanguageModel implements AutoCloseable {
             }
         }
 
+        /**
+         * A next token for each window, drawn by the probabilities that the model gives them.
+         *
+         * @param hidden the last block's output, [B, T, C]
+         * @param draws for each window a number from 0 to less than 1, which chooses
+         */
+        public int[] next(Tensor hidden, float[] draws) throws IOException {
+            try (Scope step = kept.step()) {
+                Tensor last = step.call("decoder", "positions", hidden, hidden.size(1) - 1, hidden.size(1));
+                Tensor chosen = step.call(
+                        "decoder",
+                        "drawn",
+                        features(step, last),
+                        matrix(step),
+                        cap(),
+                        step.floats(draws, draws.length));
+                return Arrays.stream(chosen.toLongs())
+                        .mapToInt(Math::toIntExact)
+                        .toArray();
+            }
+        }
+
         private LanguageModel model() {
             return LanguageModel.this;
         }
@@ -319,19 +341,30 @@ public final class LanguageModel implements AutoCloseable {
         }
     }
 
+    /**
+     * Checks token ids against the vocabulary.
+     *
+     * @throws CheckpointException naming the first that is not in it
+     */
+    public void requireTokens(int[][] windows) throws CheckpointException {
+        for (int[] window : windows) {
+            for (int id : window) {
+                if (id < 0 || id >= architecture.vocabSize()) {
+                    throw new CheckpointException("Token id " + id + " is outside the model's vocabulary of "
+                            + architecture.vocabSize()
+                            + " (vocab_size in config.json): the tokenizer.json beside it, or the"
+                            + " token ids that were given, belong to another model");
+                }
+            }
+        }
+    }
+
     private Tensor ids(Scope step, int[][] windows) throws CheckpointException {
+        requireTokens(windows);
         long[] flat = Arrays.stream(windows)
                 .flatMapToInt(Arrays::stream)
                 .asLongStream()
                 .toArray();
-        for (long id : flat) {
-            if (id < 0 || id >= architecture.vocabSize()) {
-                throw new CheckpointException("Token id " + id + " is outside the model's vocabulary of "
-                        + architecture.vocabSize()
-                        + " (vocab_size in config.json): the tokenizer.json beside it, or the"
-                        + " token ids that were given, belong to another model");
-            }
-        }
         return step.longs(flat, windows.length, windows[0].length);
     }
 

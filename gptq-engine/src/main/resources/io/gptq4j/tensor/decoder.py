@@ -356,6 +356,22 @@ class Decoder(Module):
   def logits(self: __torch__.Decoder, x: Tensor, head: List[Tensor], cap: float) -> Tensor:
     return torch.contiguous(self.head_logits(torch.select(x, 0, 0), head[0], head[1], cap))
 
+  # A token for each of n positions of x [n, 1, C], int64 [n], drawn by the probabilities that the model gives them; draws [n] in
+  # [0, 1) choose.
+  def drawn(self: __torch__.Decoder, x: Tensor, head: List[Tensor], cap: float, draws: Tensor) -> Tensor:
+    hidden = torch.flatten(x, 0, 1)
+    results = annotate(List[Tensor], [])
+    n = torch.size(hidden, 0)
+    stretch = max(64, 4194304 // torch.size(head[0], 0))
+    for start in range(0, n, stretch):
+      end = min(start + stretch, n)
+      shares = torch.softmax(self.head_logits(hidden[start:end], head[0], head[1], cap), 1)
+      sums = torch.cumsum(shares, 1, dtype=7)
+      V = torch.size(sums, 1)
+      bounds = torch.mul(torch.unsqueeze(draws[start:end], 1), sums[:, V - 1:V])
+      _0 = torch.append(results, torch.sum(torch.le(sums, bounds), [1]))
+    return torch.cat(results)
+
   # Logits in float32, [n, V], of x [n, C]; bias [V] or [0]; with cap > 0 bounded, cap * tanh(logit / cap).
   def head_logits(self: __torch__.Decoder, x: Tensor, weight: Tensor, bias: Tensor, cap: float) -> Tensor:
     if torch.numel(bias) > 0:

@@ -253,6 +253,13 @@ class CalibrationSetTest {
     }
 
     @Test
+    void takesOtherWindowsAfterItsOwn() {
+        CalibrationSet set = new CalibrationSet(new int[][] {{1, 2}}, "text").with(new int[][] {{3, 4}, {5, 6}});
+        assertThat(set.windows()).isDeepEqualTo(new int[][] {{1, 2}, {3, 4}, {5, 6}});
+        assertThat(set.source()).isEqualTo("text");
+    }
+
+    @Test
     void refusesWindowsOfDifferentLengths() {
         assertThatThrownBy(() -> new CalibrationSet(new int[][] {{1, 2}, {1, 2, 3}}, "test"))
                 .isInstanceOf(IllegalArgumentException.class)

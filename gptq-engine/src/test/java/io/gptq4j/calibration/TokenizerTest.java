@@ -40,6 +40,17 @@ class TokenizerTest {
     }
 
     @Test
+    void knowsTokensThatStandForTextFromOthers() throws Exception {
+        try (Tokenizer tokenizer = Tokenizer.open(TOKENIZER)) {
+            assertThat(tokenizer.isText(596)).as("The").isTrue();
+            assertThat(tokenizer.isText(201)).as("the end of a line").isTrue();
+            assertThat(tokenizer.isText(130)).as("half a letter").isTrue();
+            assertThat(tokenizer.isText(0)).as("a special token").isFalse();
+            assertThat(tokenizer.isText(4096)).as("one that is not there").isFalse();
+        }
+    }
+
+    @Test
     void neverTruncates() throws Exception {
         try (Tokenizer tokenizer = Tokenizer.open(TOKENIZER)) {
             int[] ids = tokenizer.encode("a\n".repeat(20_000));

@@ -166,7 +166,7 @@ class CostModelTest {
     @Test
     void choosingWidthsCostsTimeAndHiddenStatesButNoDisk() throws Exception {
         CostModel given = model(RUN);
-        CostModel chosen = model(new Run(2, 8, FloatType.FLOAT32, false, 350_000, 0, 0, 0, 1L << 40, true));
+        CostModel chosen = model(new Run(2, 8, FloatType.FLOAT32, false, 350_000, 0, 0, 0, 1L << 40, true, 0));
         assertThat(cost(given.estimate(MACHINE), Step.SENSITIVITY).seconds()).isZero();
         Estimate.Cost cost = cost(chosen.estimate(MACHINE), Step.SENSITIVITY);
         // A window of 8 tokens through 2 blocks for the Hessians; another one through 8 / 2 * 3 + 2 blocks, and 8
@@ -182,6 +182,25 @@ class CostModelTest {
     }
 
     @Test
+    void textOfItsOwnCostsForwardsOfItsPiecesAndWhatOtherWindowsCost() throws Exception {
+        CostModel text = model(new Run(4, 8, FloatType.FLOAT32, false, 350_000, 0, 0, 1L << 40));
+        CostModel own = model(new Run(4, 8, FloatType.FLOAT32, false, 350_000, 0, 0, 0, 1L << 40, false, 2));
+        assertThat(cost(text.estimate(MACHINE), Step.SELF_CALIBRATION).seconds())
+                .isZero();
+        // 16 tokens are 4 pieces, of 1, 2 and 3 tokens, through 2 blocks, and 4 positions through the head each time.
+        double linear = 2.0 * 4 * 36_864 * 2 * (1 + 2 + 3);
+        double attention = 2.0 * 4 * 64 * 2 * (1 + 4 + 9);
+        double head = 3 * 2.0 * 4 * 100 * 64;
+        assertThat(cost(own.estimate(MACHINE), Step.SELF_CALIBRATION).flops())
+                .isCloseTo(linear + attention + head, within(1.0));
+        assertThat(cost(own.estimate(MACHINE), Step.HESSIAN).flops())
+                .isEqualTo(cost(text.estimate(MACHINE), Step.HESSIAN).flops());
+        assertThat(own.memory().states()).isEqualTo(text.memory().states());
+        assertThat(own.estimate(MACHINE).floor())
+                .isEqualTo(text.estimate(MACHINE).floor());
+    }
+
+    @Test
     void statesBeyondTheBudgetGoToTheScratchFile() throws Exception {
         Estimate.Memory inMemory = model(RUN).memory();
         Estimate.Memory spilled = model(new Run(2, 8, FloatType.FLOAT32, false, 350_000, 0, 0, 2_288))
@@ -194,7 +213,7 @@ class CostModelTest {
     @Test
     void whatLiesBesideTheModelIsCarriedAlongAndNotReadAhead() throws Exception {
         Estimate.Memory alone = model(RUN).memory();
-        Run run = new Run(2, 8, FloatType.FLOAT32, false, 350_000, 2 * 86_848, 0, 0, 1L << 40, false);
+        Run run = new Run(2, 8, FloatType.FLOAT32, false, 350_000, 2 * 86_848, 0, 0, 1L << 40, false, 0);
         Estimate.Memory beside = model(run).memory();
         assertThat(beside.artifact() - alone.artifact()).isEqualTo(2 * 86_848);
         assertThat(alone.host() - beside.host()).isEqualTo(149_078 - 74_539);

@@ -236,6 +236,7 @@ class QuantizeIT {
                 TinyModel.bundled(),
                 GptqOptions.defaults().withBits(4, 64),
                 Solver.windows(TinyModel.bundled(), 16, 128),
+                16,
                 directory.resolve("in-process"));
         assertThat(solved).hasSize(42);
         Solver.assertHolds(RawArtifact.read(artifact), solved);
@@ -293,7 +294,7 @@ class QuantizeIT {
     void everyKindReadsBackAsItWasSolved(int bits, int groupSize, boolean sym, boolean actOrder) throws Exception {
         GptqOptions options = new GptqOptions(bits, groupSize, sym, actOrder, false, 0.01, 0, 128, false);
         Path out = directory.resolve("kinds").resolve(bits + "-" + groupSize + "-" + sym + "-" + actOrder);
-        List<QuantizedLinear> solved = Solver.run(tiny, options, Objects.requireNonNull(tinyWindows), out);
+        List<QuantizedLinear> solved = Solver.run(tiny, options, Objects.requireNonNull(tinyWindows), 0, out);
         RawArtifact raw = RawArtifact.read(out);
         assertThat(solved).as("model of seed %d", TinyModel.SEED).hasSize(14);
         Solver.assertHolds(raw, solved);

@@ -162,7 +162,7 @@ class RotateIT {
                     .with("HF_ENDPOINT", hub.url())
                     .with("HF_HOME", directory.resolve("home").toString())
                     .with("HF_HUB_CACHE", "");
-            quantize(cli, "acme/tiny-llama", streamed, "--rotate", "--stream", "--no-eval");
+            quantize(cli, "acme/tiny-llama", streamed, "--rotate", "--stream", "--self-samples", "8", "--no-eval");
         }
         assertThat(streamed.resolve("model.safetensors")).hasSameBinaryContentAs(rotated.resolve("model.safetensors"));
     }

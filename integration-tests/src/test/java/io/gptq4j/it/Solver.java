@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.calibration.Tokenizer;
 import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.eval.SelfCalibration;
 import io.gptq4j.format.ArtifactWriter;
 import io.gptq4j.format.QuantizedLinear;
 import io.gptq4j.gptq.ArtifactPlans;
@@ -16,6 +17,7 @@ import io.gptq4j.model.Architecture;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.families.ModelFamilies;
 import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.TensorStore;
 import io.gptq4j.tensor.Torch;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -33,11 +35,14 @@ final class Solver {
         }
     }
 
-    /** Quantizes, writes the artifact to {@code out}, and returns what was solved. */
-    static List<QuantizedLinear> run(Path model, GptqOptions options, CalibrationSet windows, Path out)
+    /**
+     * Quantizes, on windows and some that the model makes up, writes the artifact to {@code out}, and returns what was solved.
+     */
+    static List<QuantizedLinear> run(Path model, GptqOptions options, CalibrationSet windows, int selfSamples, Path out)
             throws IOException {
         List<QuantizedLinear> solved = new ArrayList<>();
         try (Checkpoint checkpoint = Checkpoint.open(model);
+                Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson());
                 Torch torch = Torch.open("cpu")) {
             Architecture architecture = ModelFamilies.architecture(checkpoint.config());
             QuantizationPlan plan = QuantizationPlan.of(architecture, options);
@@ -48,10 +53,12 @@ final class Solver {
             try (LanguageModel language = LanguageModel.open(torch, checkpoint, architecture, type);
                     ArtifactWriter writer = ArtifactWriter.create(
                             out, ArtifactPlans.of(checkpoint, language.weights(), plan, "test:0", 5_000_000_000L))) {
+                SelfCalibration own = new SelfCalibration(
+                        language, new TensorStore.Budget(1L << 30, 1L << 30, out), (done, blocks) -> {});
                 GptqQuantizer.builder(language, plan)
                         .build()
                         .run(
-                                windows,
+                                own.extended(windows, selfSamples, tokenizer::isText, 0),
                                 module -> {
                                     solved.add(module);
                                     writer.write(module);
