@@ -40,11 +40,12 @@ final class CalibrationOptions {
     @Option(
             names = "--self-samples",
             paramLabel = "N",
+            defaultValue = "0",
             description =
                     "Windows of text that the model makes up itself, to calibrate on besides, so that it stays good at what"
-                            + " the calibration text is not about (default: as many as of that; with --stream 0, since all weights"
-                            + " are read three times for it).")
-    private @Nullable Integer selfSamples;
+                            + " the calibration text is not about; half of --samples is most of what it is worth (default:"
+                            + " ${DEFAULT-VALUE}).")
+    private int selfSamples;
 
     @Option(
             names = "--all-experts",
@@ -59,7 +60,7 @@ final class CalibrationOptions {
      */
     void check() {
         requirePositive("--samples", samples);
-        if (selfSamples != null && selfSamples < 0) {
+        if (selfSamples < 0) {
             throw new IllegalArgumentException("--self-samples must be 0 or more, not " + selfSamples);
         }
         if (seqlen != null) {
@@ -67,9 +68,9 @@ final class CalibrationOptions {
         }
     }
 
-    /** How many windows the model is to make up beside those of a text; {@code usual} tells whether it does unless asked to. */
-    int selfSamples(CalibrationSet windows, boolean usual) {
-        return selfSamples != null ? selfSamples : usual ? windows.windows().length : 0;
+    /** How many windows the model is to make up. */
+    int selfSamples() {
+        return selfSamples;
     }
 
     long seed() {

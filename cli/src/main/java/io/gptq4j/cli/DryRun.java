@@ -162,9 +162,8 @@ final class DryRun {
     }
 
     private Run run(FloatType type, boolean gpu, int count, int length) {
-        int own = selfWindows == windows ? count : selfWindows; // as many as of the text, unless told otherwise
         return new Run(
-                count + own,
+                count + selfWindows,
                 length,
                 type,
                 gpu,
@@ -174,7 +173,7 @@ final class DryRun {
                 evalWindow,
                 statesInMemory,
                 choosesWidths,
-                own);
+                selfWindows);
     }
 
     /** Sentences on what is not there, each with what would help. */

@@ -126,12 +126,15 @@ class DryRunTest {
     @Test
     void countsTheChoiceOfWidthsAndKeepsItsBudget() throws Exception {
         Path model = model(2, 256, false);
-        assertThat(quantize(model, "--dry-run", "--json", "--target-bpw", "3.3"))
+        assertThat(quantize(model, "--dry-run", "--json", "--target-bpw", "3.3", "--self-samples", "64"))
                 .isZero();
         JsonNode result = JSON.readTree(test.out());
         assertThat(result.path("bits_per_weight").asDouble()).isBetween(3.0, 3.3);
         assertThat(result.path("steps").path(1).path("step").asText()).isEqualTo("sensitivity");
         assertThat(result.path("steps").path(1).path("seconds").asDouble()).isPositive();
+        assertThat(result.path("self_windows").asInt()).isEqualTo(64);
+        assertThat(result.path("steps").path(2).path("step").asText()).isEqualTo("self calibration");
+        assertThat(result.path("steps").path(2).path("seconds").asDouble()).isPositive();
         // Weights of the blocks, packed, and two matrices of 4096 x 256 and five norms in float16.
         long weights = 2L * (4 * 256 * 256 + 3 * 256 * 768);
         assertThat(result.path("memory").path("artifact").asDouble())

@@ -6,10 +6,10 @@ import java.util.Locale;
 public enum Step {
     /** The checkpoint's bytes come from the disk. */
     READ(false),
-    /** Text that the model makes up, to be calibrated on. */
-    SELF_CALIBRATION(false),
     /** Solves at all widths and the forwards that tell what they do, where widths are to be chosen. */
     SENSITIVITY(false),
+    /** Text that the model makes up, to be calibrated on. */
+    SELF_CALIBRATION(false),
     /** Matrix products of the forward pass, each module once per token. */
     LINEAR(true),
     /** Causal attention. */

@@ -539,6 +539,7 @@ class BadInputIT {
             "--damp-percent, 0, between 0 and 1",
             "--damp-percent, 1, between 0 and 1",
             "--samples, 0, --samples",
+            "--self-samples, -1, --self-samples",
             "--seqlen, -1, --seqlen",
             "--seqlen, 1, 2 tokens or more",
             "--seqlen, 129, it takes 2 to 128",

@@ -236,10 +236,33 @@ class QuantizeIT {
                 TinyModel.bundled(),
                 GptqOptions.defaults().withBits(4, 64),
                 Solver.windows(TinyModel.bundled(), 16, 128),
-                16,
+                0,
                 directory.resolve("in-process"));
         assertThat(solved).hasSize(42);
         Solver.assertHolds(RawArtifact.read(artifact), solved);
+    }
+
+    @Test
+    void isCalibratedOnTextThatTheModelMakesUpIfToldSo() throws Exception {
+        Path out = directory.resolve("own-text");
+        Cli.Result told = quantize(new Cli(), out, "--self-samples", "3", "--no-eval", "--json");
+        assertThat(told.err()).contains("making text up: done");
+        JsonNode report = TinyModel.JSON.readTree(told.out());
+        assertThat(report.path("samples").asInt()).isEqualTo(16);
+        assertThat(report.path("self_samples").asInt()).isEqualTo(3);
+        assertThat(report.path("modules").path(0).path("tokens").asInt()).isEqualTo(19 * 128);
+        assertThat(out.resolve("README.md"))
+                .content()
+                .contains(
+                        "16 windows of 128 tokens from the embedded calibration text, 3 that the model made up, seed 0");
+        Solver.assertHolds(
+                RawArtifact.read(out),
+                Solver.run(
+                        TinyModel.bundled(),
+                        GptqOptions.defaults().withBits(4, 64),
+                        Solver.windows(TinyModel.bundled(), 16, 128),
+                        3,
+                        directory.resolve("own-text-in-process")));
     }
 
     @Test

@@ -35,8 +35,9 @@ class RotateIT {
         plain = directory.resolve("plain");
         rotated = directory.resolve("rotated");
         quantize(MODEL, plain, "--no-eval");
-        result = TinyModel.JSON.readTree(
-                quantize(MODEL, rotated, "--rotate", "--json", "--quiet").out());
+        result =
+                TinyModel.JSON.readTree(quantize(MODEL, rotated, "--rotate", "--self-samples", "2", "--json", "--quiet")
+                        .out());
     }
 
     private static Cli.Result quantize(String model, Path out, String... more) throws Exception {
@@ -140,7 +141,7 @@ class RotateIT {
     @Test
     void isTheSameBytesOnOneThreadAndOtherOnesForAnotherSeed() throws Exception {
         Path again = directory.resolve("again");
-        quantize(new Cli().with("OMP_NUM_THREADS", "1"), MODEL, again, "--rotate", "--no-eval");
+        quantize(new Cli().with("OMP_NUM_THREADS", "1"), MODEL, again, "--rotate", "--self-samples", "2", "--no-eval");
         assertThat(again.resolve("model.safetensors")).hasSameBinaryContentAs(rotated.resolve("model.safetensors"));
         Path other = directory.resolve("other");
         quantize(MODEL, other, "--rotate", "--seed", "1", "--no-eval");
@@ -162,7 +163,7 @@ class RotateIT {
                     .with("HF_ENDPOINT", hub.url())
                     .with("HF_HOME", directory.resolve("home").toString())
                     .with("HF_HUB_CACHE", "");
-            quantize(cli, "acme/tiny-llama", streamed, "--rotate", "--stream", "--self-samples", "8", "--no-eval");
+            quantize(cli, "acme/tiny-llama", streamed, "--rotate", "--self-samples", "2", "--stream", "--no-eval");
         }
         assertThat(streamed.resolve("model.safetensors")).hasSameBinaryContentAs(rotated.resolve("model.safetensors"));
     }

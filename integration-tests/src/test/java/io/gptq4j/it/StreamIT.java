@@ -168,8 +168,7 @@ class StreamIT {
 
     @Test
     void whatIsStreamedIsTheOrdinaryResultByteForByte() throws Exception {
-        json(alice().run(
-                        quantize("--self-samples", "0", "--push-to", "alice/ordinary", "--out", "ordinary", "--json")));
+        json(alice().run(quantize("--push-to", "alice/ordinary", "--out", "ordinary", "--json")));
         Map<String, byte[]> ordinary = content(hub.repo("alice/ordinary"));
         assertThat(ordinary).hasSizeGreaterThan(BLOCKS + 5);
         hub.clearLog();
