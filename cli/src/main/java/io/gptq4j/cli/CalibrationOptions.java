@@ -40,12 +40,11 @@ final class CalibrationOptions {
     @Option(
             names = "--self-samples",
             paramLabel = "N",
-            defaultValue = "0",
             description =
                     "Windows of text that the model makes up itself, to calibrate on besides, so that it stays good at what"
-                            + " the calibration text is not about; half of --samples is most of what it is worth (default:"
-                            + " ${DEFAULT-VALUE}).")
-    private int selfSamples;
+                            + " the calibration text is not about (default: half of --samples; with --stream 0, since the weights are"
+                            + " read many times for it).")
+    private @Nullable Integer selfSamples;
 
     @Option(
             names = "--all-experts",
@@ -60,7 +59,7 @@ final class CalibrationOptions {
      */
     void check() {
         requirePositive("--samples", samples);
-        if (selfSamples < 0) {
+        if (selfSamples != null && selfSamples < 0) {
             throw new IllegalArgumentException("--self-samples must be 0 or more, not " + selfSamples);
         }
         if (seqlen != null) {
@@ -68,9 +67,14 @@ final class CalibrationOptions {
         }
     }
 
-    /** How many windows the model is to make up. */
-    int selfSamples() {
-        return selfSamples;
+    /** How many windows the model is to make up beside those of a text; {@code usual} tells whether it does unless asked to. */
+    int selfSamples(CalibrationSet windows, boolean usual) {
+        return selfSamples != null ? selfSamples : usual ? usualSelfSamples(windows.windows().length) : 0;
+    }
+
+    /** How many windows the model makes up beside so many of a text, unless it is told. */
+    static int usualSelfSamples(int windows) {
+        return (windows + 1) / 2;
     }
 
     long seed() {

@@ -162,8 +162,10 @@ final class DryRun {
     }
 
     private Run run(FloatType type, boolean gpu, int count, int length) {
+        int usual = CalibrationOptions.usualSelfSamples(windows);
+        int own = selfWindows == usual ? CalibrationOptions.usualSelfSamples(count) : selfWindows;
         return new Run(
-                count + selfWindows,
+                count + own,
                 length,
                 type,
                 gpu,
@@ -173,7 +175,7 @@ final class DryRun {
                 evalWindow,
                 statesInMemory,
                 choosesWidths,
-                selfWindows);
+                own);
     }
 
     /** Sentences on what is not there, each with what would help. */
@@ -263,13 +265,13 @@ final class DryRun {
         StringBuilder text = new StringBuilder();
         text.append(String.format(
                 Locale.ROOT,
-                "%s to %d bits (%.3f with scales, zero points and indices), %s%s of %d tokens, %s on %s%n%n%s%n%n",
+                "%s to %d bits (%.3f with scales, zero points and indices), %s of %d tokens%s, %s on %s%n%n%s%n%n",
                 model,
                 result.bits(),
                 result.bitsPerWeight(),
                 Sizes.count(windows, "window"),
-                selfWindows > 0 ? " and " + selfWindows + " that the model makes up," : "",
                 seqlen,
+                selfWindows > 0 ? " and " + selfWindows + " that the model makes up" : "",
                 result.dtype(),
                 result.device(),
                 table));

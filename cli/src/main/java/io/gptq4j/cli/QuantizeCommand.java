@@ -102,8 +102,8 @@ final class QuantizeCommand implements Callable<Integer> {
         boolean remote = stream || (dryRun && options.repository().isPresent());
         try (ModelSource source = remote ? ModelSource.stream(options, console) : ModelSource.here(options, console);
                 Destination destination = new Destination(console, options.hub(), push, directory, stream, summary)) {
-            QuantizeRun run =
-                    QuantizeRun.plan(console, options, source, gptq, rules, rotation, calibration, perplexity, memory);
+            QuantizeRun run = QuantizeRun.plan(
+                    console, options, source, gptq, rules, rotation, calibration, perplexity, memory, !stream);
             if (dryRun) {
                 run.estimate(directory, largestFile).print(console, options, source.checkpoint());
                 return ExitCode.OK.number();

@@ -42,6 +42,7 @@ import org.jspecify.annotations.Nullable;
  * @param plan what is quantized, and how; widths that a target chooses are assumed until they are measured
  * @param target chooses widths, or null
  * @param windows what it is calibrated on
+ * @param selfSamples how many more the model makes up
  * @param calibration what chose them
  * @param memory where hidden states are kept
  * @param heldOut what the perplexity is measured on, or null
@@ -55,12 +56,13 @@ record QuantizeRun(
         QuantizationPlan plan,
         @Nullable TargetWidths target,
         CalibrationSet windows,
+        int selfSamples,
         CalibrationOptions calibration,
         MemoryOptions memory,
         @Nullable HeldOut heldOut,
         byte @Nullable [] readme) {
 
-    /** Plans a run. */
+    /** Plans a run; {@code readAgain} tells whether the weights can be read several times at little cost. */
     static QuantizeRun plan(
             Console console,
             ModelOptions options,
@@ -70,7 +72,8 @@ record QuantizeRun(
             RotationOptions rotation,
             CalibrationOptions calibration,
             PerplexityOptions perplexity,
-            MemoryOptions memory)
+            MemoryOptions memory,
+            boolean readAgain)
             throws IOException {
         if (ArtifactReader.isArtifact(source.checkpoint())) {
             throw new CheckpointException(options.model() + " is quantized already"
@@ -94,6 +97,7 @@ record QuantizeRun(
                 plan,
                 target,
                 windows,
+                calibration.selfSamples(windows, readAgain && !gptq.reference()),
                 calibration,
                 memory,
                 perplexity.heldOut(checkpoint, windows, architecture),
@@ -114,7 +118,7 @@ record QuantizeRun(
                 checkpoint,
                 plan,
                 windows.windows().length,
-                calibration.selfSamples(),
+                selfSamples,
                 windows.seqlen(),
                 heldOut,
                 memory.hostBytes(),
@@ -163,12 +167,23 @@ record QuantizeRun(
                         .collect(Collectors.joining(", ")),
                 chosen.size().bitsPerWeight()));
         return new QuantizeRun(
-                console, options, source, checkpoint, chosen, null, windows, calibration, memory, heldOut, readme);
+                console,
+                options,
+                source,
+                checkpoint,
+                chosen,
+                null,
+                windows,
+                selfSamples,
+                calibration,
+                memory,
+                heldOut,
+                readme);
     }
 
     /** The windows, and those that the model makes up. */
     private CalibrationSet withOwnText(Session session, Destination destination) throws IOException {
-        if (calibration.selfSamples() == 0) {
+        if (selfSamples == 0) {
             return windows;
         }
         ProgressView view = console.progress();
@@ -180,7 +195,7 @@ record QuantizeRun(
                 memory.budget(session.torch(), destination.directory()),
                 (done, blocks) -> view.update(done, ""));
         try (Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson())) {
-            return own.extended(windows, calibration.selfSamples(), tokenizer::isText, calibration.seed());
+            return own.extended(windows, selfSamples, tokenizer::isText, calibration.seed());
         }
     }
 
@@ -193,7 +208,7 @@ record QuantizeRun(
                 destination.directory(),
                 plan,
                 windows,
-                calibration.selfSamples(),
+                selfSamples,
                 calibration.seed(),
                 destination.repo() == null ? null : destination.repo().id().toString());
         Session session = sessions.get(0);

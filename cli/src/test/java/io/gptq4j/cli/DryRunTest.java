@@ -99,7 +99,12 @@ class DryRunTest {
         Path out = directory.resolve("out");
         assertThat(quantize(model, "--out", out.toString(), "--dry-run")).isZero();
         assertThat(test.out())
-                .contains("4 windows of 64 tokens", "hessian", "time     about", "memory   ", "disk     ");
+                .contains(
+                        "4 windows of 64 tokens and 2 that the model makes up, float32",
+                        "hessian",
+                        "time     about",
+                        "memory   ",
+                        "disk     ");
         assertThat(test.err()).contains("about five seconds").doesNotContain("NaN", "warning");
         assertThat(out).doesNotExist();
         // A real run looks at the weights, and at once finds what they are.

@@ -187,10 +187,10 @@ class CostModelTest {
         CostModel own = model(new Run(4, 8, FloatType.FLOAT32, false, 350_000, 0, 0, 0, 1L << 40, false, 2));
         assertThat(cost(text.estimate(MACHINE), Step.SELF_CALIBRATION).seconds())
                 .isZero();
-        // 16 tokens are 4 pieces, of 1, 2 and 3 tokens, through 2 blocks, and 4 positions through the head each time.
-        double linear = 2.0 * 4 * 36_864 * 2 * (1 + 2 + 3);
-        double attention = 2.0 * 4 * 64 * 2 * (1 + 4 + 9);
-        double head = 3 * 2.0 * 4 * 100 * 64;
+        // 16 tokens are one piece, of 1 to 15 tokens, through 2 blocks, and one position through the head each time.
+        double linear = 2.0 * 36_864 * 2 * 120; // 1 + 2 + ... + 15
+        double attention = 2.0 * 64 * 2 * 1240; // 1 + 4 + ... + 225
+        double head = 15 * 2.0 * 100 * 64;
         assertThat(cost(own.estimate(MACHINE), Step.SELF_CALIBRATION).flops())
                 .isCloseTo(linear + attention + head, within(1.0));
         assertThat(cost(own.estimate(MACHINE), Step.HESSIAN).flops())

@@ -90,7 +90,7 @@ class SelfCalibrationTest extends CpuTest {
 
     @Test
     void givesTheSameWindowsForTheSameSeedAndOthersForAnother() throws Exception {
-        int[][] windows = windows(3, 10, id -> true, 1); // 30 tokens, cut from 8 pieces
+        int[][] windows = windows(3, 10, id -> true, 1); // 30 tokens, cut from 2 pieces
         assertThat(windows).hasDimensions(3, 10).isDeepEqualTo(windows(3, 10, id -> true, 1));
         assertThat(windows(3, 10, id -> true, 2)[0]).isNotEqualTo(windows[0]);
     }
@@ -122,9 +122,9 @@ class SelfCalibrationTest extends CpuTest {
                         model,
                         new TensorStore.Budget(1 << 30, 1 << 30, directory),
                         (done, blocks) -> told.add(done + "/" + blocks))
-                .windows(20, 512, id -> true, 1); // 2 560 pieces
+                .windows(20, 512, id -> true, 1); // 640 pieces
         assertThat(windows).hasDimensions(20, 512);
-        assertThat(told).hasSize(18).startsWith("1/18", "2/18").endsWith("17/18", "18/18");
+        assertThat(told).hasSize(90).startsWith("1/90", "2/90").endsWith("89/90", "90/90");
     }
 
     @Test

@@ -96,6 +96,7 @@ class ModelCardIT {
                 .contains("\ngptq4j quantize --json -q " + model
                         + " --group-size 64 --bits 3 --samples 4 --seqlen 128 --dtype float32 -o 'my q'\n")
                 .contains("| bits | 3 |", "| group_size | 64 |", "4 windows of 128 tokens from the embedded")
+                .contains("calibration text, 2 that the model made up, seed 0 |")
                 .contains("On the embedded held-out text, in 4 windows of 512 tokens")
                 .contains(String.format(Locale.ROOT, "| original | %.2f |\n| 3-bit | %.2f |\n", before, after))
                 .contains("vllm serve NAMESPACE/NAME")
@@ -119,8 +120,18 @@ class ModelCardIT {
         TinyModel.create(64, 128, 512).write(directory.resolve("tiny")); // has no embeddings for most of the text
         Files.writeString(
                 directory.resolve("ids.jsonl"), IntStream.range(0, 128).boxed().toList() + "\n");
-        Cli.Result result =
-                run("tiny", "--group-size", "32", "--samples", "1", "--calibration", "ids.jsonl", "--out", "out");
+        Cli.Result result = run(
+                "tiny",
+                "--group-size",
+                "32",
+                "--samples",
+                "1",
+                "--self-samples",
+                "0",
+                "--calibration",
+                "ids.jsonl",
+                "--out",
+                "out");
         assertThat(result.err())
                 .hasLineCount(2) // the other one is about few tokens
                 .startsWith("warning: The perplexity on the embedded held-out text could not be measured: Token id ")

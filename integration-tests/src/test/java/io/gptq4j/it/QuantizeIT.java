@@ -236,7 +236,7 @@ class QuantizeIT {
                 TinyModel.bundled(),
                 GptqOptions.defaults().withBits(4, 64),
                 Solver.windows(TinyModel.bundled(), 16, 128),
-                0,
+                8,
                 directory.resolve("in-process"));
         assertThat(solved).hasSize(42);
         Solver.assertHolds(RawArtifact.read(artifact), solved);

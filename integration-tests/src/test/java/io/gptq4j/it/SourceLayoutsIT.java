@@ -174,7 +174,7 @@ class SourceLayoutsIT {
                     .with("HF_ENDPOINT", hub.url())
                     .with("HF_HOME", directory.resolve("home").toString())
                     .with("HF_HUB_CACHE", "");
-            quantize(cli, "acme/" + layout, streamed, "--stream", "--no-eval");
+            quantize(cli, "acme/" + layout, streamed, "--stream", "--self-samples", "36", "--no-eval");
         }
         assertSameFiles(streamed, artifact(layout));
     }

@@ -168,7 +168,8 @@ class StreamIT {
 
     @Test
     void whatIsStreamedIsTheOrdinaryResultByteForByte() throws Exception {
-        json(alice().run(quantize("--push-to", "alice/ordinary", "--out", "ordinary", "--json")));
+        json(alice().run(
+                        quantize("--self-samples", "0", "--push-to", "alice/ordinary", "--out", "ordinary", "--json")));
         Map<String, byte[]> ordinary = content(hub.repo("alice/ordinary"));
         assertThat(ordinary).hasSizeGreaterThan(BLOCKS + 5);
         hub.clearLog();
@@ -256,7 +257,7 @@ class StreamIT {
 
     @Test
     void rangeReadsThatBreakGoOnWhereTheyBroke() throws Exception {
-        json(alice().run(quantize("--out", "ordinary", "--no-eval", "--json")));
+        json(alice().run(quantize("--self-samples", "0", "--out", "ordinary", "--no-eval", "--json")));
         hub.fault(Fault.on("GET", "/_cdn/").skipping(5).dropAfter(30_000).times(4));
         hub.fault(
                 Fault.on("GET", "/_cdn/").skipping(20).dropAfter(100_000).rst().times(2));
