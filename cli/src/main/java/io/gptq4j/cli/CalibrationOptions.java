@@ -67,14 +67,16 @@ final class CalibrationOptions {
         }
     }
 
-    /** How many windows the model is to make up beside those of a text; {@code usual} tells whether it does unless asked to. */
-    int selfSamples(CalibrationSet windows, boolean usual) {
-        return selfSamples != null ? selfSamples : usual ? usualSelfSamples(windows.windows().length) : 0;
+    /** Lets the model make nothing up unless it is told to. */
+    void withoutOwnText() {
+        if (selfSamples == null) {
+            selfSamples = 0;
+        }
     }
 
-    /** How many windows the model makes up beside so many of a text, unless it is told. */
-    static int usualSelfSamples(int windows) {
-        return (windows + 1) / 2;
+    /** How many windows the model is to make up beside so many of a text. */
+    int selfSamples(int windows) {
+        return selfSamples != null ? selfSamples : (windows + 1) / 2;
     }
 
     long seed() {

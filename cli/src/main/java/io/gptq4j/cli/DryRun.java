@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -31,7 +32,7 @@ final class DryRun {
     private final long checkpointBytes;
     private final long checkpointParameters;
     private final int windows;
-    private final int selfWindows;
+    private final IntUnaryOperator selfWindows;
     private final int seqlen;
     private final int evalWindows;
     private final int evalWindow;
@@ -44,7 +45,7 @@ final class DryRun {
      * A run that is going to be.
      *
      * @param model its name as the user gave it
-     * @param selfWindows windows that the model makes up, besides
+     * @param selfWindows how many windows the model makes up beside so many of a text
      * @param heldOut the text to be measured on, or null
      * @param statesInMemory bytes of hidden states that may stay in host memory
      * @param artifactOnDisk bytes of the artifact that are on this disk at a time, at most
@@ -56,7 +57,7 @@ final class DryRun {
             Checkpoint checkpoint,
             QuantizationPlan plan,
             int windows,
-            int selfWindows,
+            IntUnaryOperator selfWindows,
             int seqlen,
             @Nullable HeldOut heldOut,
             long statesInMemory,
@@ -129,7 +130,7 @@ final class DryRun {
                 plan.options().groupSize(),
                 plan.size().bitsPerWeight(),
                 windows,
-                selfWindows,
+                selfWindows.applyAsInt(windows),
                 seqlen,
                 machine.device(),
                 machine.type().toString(),
@@ -162,8 +163,7 @@ final class DryRun {
     }
 
     private Run run(FloatType type, boolean gpu, int count, int length) {
-        int usual = CalibrationOptions.usualSelfSamples(windows);
-        int own = selfWindows == usual ? CalibrationOptions.usualSelfSamples(count) : selfWindows;
+        int own = selfWindows.applyAsInt(count);
         return new Run(
                 count + own,
                 length,
@@ -271,7 +271,7 @@ final class DryRun {
                 result.bitsPerWeight(),
                 Sizes.count(windows, "window"),
                 seqlen,
-                selfWindows > 0 ? " and " + selfWindows + " that the model makes up" : "",
+                result.selfWindows() > 0 ? " and " + result.selfWindows() + " that the model makes up" : "",
                 result.dtype(),
                 result.device(),
                 table));

@@ -92,6 +92,9 @@ final class QuantizeCommand implements Callable<Integer> {
         rules.check();
         long largestFile = Sizes.parse(shardSize);
         calibration.check();
+        if (stream || gptq.reference()) { // a stream would fetch all weights many times
+            calibration.withoutOwnText();
+        }
         perplexity.check();
         memory.check();
         Path directory = isPassing() || (dryRun && out == null) ? null : target();
@@ -102,8 +105,8 @@ final class QuantizeCommand implements Callable<Integer> {
         boolean remote = stream || (dryRun && options.repository().isPresent());
         try (ModelSource source = remote ? ModelSource.stream(options, console) : ModelSource.here(options, console);
                 Destination destination = new Destination(console, options.hub(), push, directory, stream, summary)) {
-            QuantizeRun run = QuantizeRun.plan(
-                    console, options, source, gptq, rules, rotation, calibration, perplexity, memory, !stream);
+            QuantizeRun run =
+                    QuantizeRun.plan(console, options, source, gptq, rules, rotation, calibration, perplexity, memory);
             if (dryRun) {
                 run.estimate(directory, largestFile).print(console, options, source.checkpoint());
                 return ExitCode.OK.number();

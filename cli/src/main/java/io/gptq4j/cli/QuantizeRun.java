@@ -42,7 +42,6 @@ import org.jspecify.annotations.Nullable;
  * @param plan what is quantized, and how; widths that a target chooses are assumed until they are measured
  * @param target chooses widths, or null
  * @param windows what it is calibrated on
- * @param selfSamples how many more the model makes up
  * @param calibration what chose them
  * @param memory where hidden states are kept
  * @param heldOut what the perplexity is measured on, or null
@@ -56,13 +55,12 @@ record QuantizeRun(
         QuantizationPlan plan,
         @Nullable TargetWidths target,
         CalibrationSet windows,
-        int selfSamples,
         CalibrationOptions calibration,
         MemoryOptions memory,
         @Nullable HeldOut heldOut,
         byte @Nullable [] readme) {
 
-    /** Plans a run; {@code readAgain} tells whether the weights can be read several times at little cost. */
+    /** Plans a run. */
     static QuantizeRun plan(
             Console console,
             ModelOptions options,
@@ -72,8 +70,7 @@ record QuantizeRun(
             RotationOptions rotation,
             CalibrationOptions calibration,
             PerplexityOptions perplexity,
-            MemoryOptions memory,
-            boolean readAgain)
+            MemoryOptions memory)
             throws IOException {
         if (ArtifactReader.isArtifact(source.checkpoint())) {
             throw new CheckpointException(options.model() + " is quantized already"
@@ -97,7 +94,6 @@ record QuantizeRun(
                 plan,
                 target,
                 windows,
-                calibration.selfSamples(windows, readAgain && !gptq.reference()),
                 calibration,
                 memory,
                 perplexity.heldOut(checkpoint, windows, architecture),
@@ -118,7 +114,7 @@ record QuantizeRun(
                 checkpoint,
                 plan,
                 windows.windows().length,
-                selfSamples,
+                calibration::selfSamples,
                 windows.seqlen(),
                 heldOut,
                 memory.hostBytes(),
@@ -167,23 +163,17 @@ record QuantizeRun(
                         .collect(Collectors.joining(", ")),
                 chosen.size().bitsPerWeight()));
         return new QuantizeRun(
-                console,
-                options,
-                source,
-                checkpoint,
-                chosen,
-                null,
-                windows,
-                selfSamples,
-                calibration,
-                memory,
-                heldOut,
-                readme);
+                console, options, source, checkpoint, chosen, null, windows, calibration, memory, heldOut, readme);
+    }
+
+    private int selfSamples() {
+        return calibration.selfSamples(windows.windows().length);
     }
 
     /** The windows, and those that the model makes up. */
     private CalibrationSet withOwnText(Session session, Destination destination) throws IOException {
-        if (selfSamples == 0) {
+        int count = selfSamples();
+        if (count == 0) {
             return windows;
         }
         ProgressView view = console.progress();
@@ -195,7 +185,7 @@ record QuantizeRun(
                 memory.budget(session.torch(), destination.directory()),
                 (done, blocks) -> view.update(done, ""));
         try (Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson())) {
-            return own.extended(windows, selfSamples, tokenizer::isText, calibration.seed());
+            return own.extended(windows, count, tokenizer::isText, calibration.seed());
         }
     }
 
@@ -208,7 +198,7 @@ record QuantizeRun(
                 destination.directory(),
                 plan,
                 windows,
-                selfSamples,
+                selfSamples(),
                 calibration.seed(),
                 destination.repo() == null ? null : destination.repo().id().toString());
         Session session = sessions.get(0);

@@ -161,7 +161,7 @@ class DryRunTest {
                     checkpoint,
                     plan,
                     128,
-                    0,
+                    count -> 0,
                     2048,
                     null,
                     Long.MAX_VALUE,

@@ -258,15 +258,11 @@ public final class CostModel {
         Step step = Step.SELF_CALIBRATION;
         long pieces = run.selfTokens() / SelfCalibration.PIECE;
         int layers = architecture.layers();
-        int hidden = architecture.embedding().size();
-        double logits = (double) pieces * architecture.vocabSize();
         for (int length = 1; length < SelfCalibration.PIECE; length++) {
             addForward(all, step, step, step, pieces * length, Math.toIntExact(pieces), length, 1);
             all.add(elements(step, loadingBytes() * layers + run.checkpointBytes(), loadedConversions() * layers, 0));
-            all.add(Work.products(step, Work.Unit.FORWARD, hidden, 2 * logits * hidden, 1));
-            // Logits, probabilities, and their sums in float64, which are read twice.
-            all.add(elements(
-                    step, logits * (bytes(run.type()) + 3 * Float.BYTES + 3 * Double.BYTES), logits * converted(), 0));
+            // Logits in float32, probabilities, and their sums in float64, which are written once and read twice.
+            addHead(all, step, pieces, 3 * Float.BYTES + 3 * Double.BYTES);
         }
     }
 
@@ -286,10 +282,7 @@ public final class CostModel {
         Step step = Step.SENSITIVITY;
         addForward(all, step, step, step, solved, windows.solved(), run.seqlen(), 1);
         addForward(all, step, step, step, probed, windows.probed(), run.seqlen(), passes);
-        int hidden = architecture.embedding().size();
-        double logits = 2.0 * streams * probed * architecture.vocabSize();
-        all.add(Work.products(Step.SENSITIVITY, Work.Unit.FORWARD, hidden, 2 * logits * hidden, 1));
-        all.add(elements(Step.SENSITIVITY, logits * (bytes(run.type()) + 5 * Float.BYTES), logits * converted(), 0));
+        addHead(all, step, 2.0 * streams * probed, 5 * Float.BYTES);
         int widths = TargetWidths.WIDTHS.size();
         solvedGroups.forEach((group, times) -> {
             List<Work> once = new ArrayList<>();
@@ -310,12 +303,16 @@ public final class CostModel {
         long tokens = run.evalTokens();
         Step step = Step.EVALUATION;
         addForward(all, step, step, step, tokens, run.evalWindows(), run.evalWindow(), 2);
+        // Logits are read three times by their logarithm of sums.
+        addHead(all, step, 2.0 * tokens, 4 * Float.BYTES);
+    }
+
+    /** The logits of so many positions: written in the forward's type, and converted; {@code bytes} are what follows, of each. */
+    private void addHead(List<Work> all, Step step, double positions, int bytes) {
         int hidden = architecture.embedding().size();
-        double logits = (double) tokens * architecture.vocabSize();
-        all.add(Work.products(Step.EVALUATION, Work.Unit.FORWARD, hidden, 2 * 2.0 * logits * hidden, 1));
-        // Logits are written in the forward's type, converted, and read three times by their logarithm of sums.
-        all.add(elements(
-                Step.EVALUATION, 2 * logits * (bytes(run.type()) + 4 * Float.BYTES), 2 * logits * converted(), 0));
+        double logits = positions * architecture.vocabSize();
+        all.add(Work.products(step, Work.Unit.FORWARD, hidden, 2 * logits * hidden, 1));
+        all.add(elements(step, logits * (bytes(run.type()) + bytes), logits * converted(), 0));
     }
 
     private static Work linear(Step step, Linear module, double tokens, double times) {

@@ -39,7 +39,7 @@ public record Run(
                 || checkpointParameters < 0
                 || statesInMemory < 0
                 || selfWindows < 0
-                || selfWindows > windows) {
+                || selfWindows >= windows) {
             throw new IllegalArgumentException("A run takes at least one window of one token, and no negative sizes");
         }
     }
@@ -62,13 +62,13 @@ public record Run(
         return Math.multiplyExact((long) windows, seqlen);
     }
 
-    /** Windows of the calibration text, one at least. */
+    /** Windows of the calibration text. */
     int textWindows() {
-        return Math.max(1, windows - selfWindows);
+        return windows - selfWindows;
     }
 
     /** Tokens that the model makes up. */
-    public long selfTokens() {
+    long selfTokens() {
         return Math.multiplyExact((long) selfWindows, seqlen);
     }
 

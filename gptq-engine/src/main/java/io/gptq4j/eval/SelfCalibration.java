@@ -30,11 +30,6 @@ public final class SelfCalibration {
      */
     public static final int PIECE = 16;
 
-    /** Tokens that go through a block together. */
-    private static final int CPU_TOKENS = 2048;
-
-    private static final int GPU_TOKENS = 16_384;
-
     /** Draws that may meet tokens that begin no text, before there seem to be no others. */
     private static final int ATTEMPTS = 10_000;
 
@@ -63,7 +58,6 @@ public final class SelfCalibration {
     public CalibrationSet extended(CalibrationSet text, int count, IntPredicate begins, long seed) throws IOException {
         model.requireWindow(text.seqlen());
         model.requireTokens(text.windows());
-        model.checkHead();
         return text.with(windows(count, text.seqlen(), begins, seed));
     }
 
@@ -92,7 +86,7 @@ public final class SelfCalibration {
 
     /** All pieces, of {@code length} tokens so far, with one more token. */
     private int[][] longer(int[][] pieces, Random random, int length) throws IOException {
-        List<int[][]> batches = CalibrationSet.batches(pieces, model.isOnGpu() ? GPU_TOKENS : CPU_TOKENS);
+        List<int[][]> batches = CalibrationSet.batches(pieces, model.batchTokens());
         int[][] longer = new int[pieces.length][];
         int done = 0;
         try (Scope scope = model.scope();

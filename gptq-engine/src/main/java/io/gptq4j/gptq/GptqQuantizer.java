@@ -43,11 +43,6 @@ import org.jspecify.annotations.Nullable;
  * factor. Not thread-safe.
  */
 public final class GptqQuantizer {
-    /** Tokens that go through a stage together: enough to fill a CPU's cores, or a GPU. */
-    private static final int CPU_TOKENS = 2048;
-
-    private static final int GPU_TOKENS = 16_384;
-
     /** Bytes of the Hessians and drifts of experts that are summed up in one pass over the windows. */
     private static final long CPU_HESSIANS = 1L << 30;
 
@@ -139,8 +134,7 @@ public final class GptqQuantizer {
         model.checkHead();
         List<ModuleReport> reports = new ArrayList<>();
         int blocks = plan.architecture().layers();
-        List<int[][]> batches =
-                CalibrationSet.batches(calibration.windows(), model.isOnGpu() ? GPU_TOKENS : CPU_TOKENS);
+        List<int[][]> batches = CalibrationSet.batches(calibration.windows(), model.batchTokens());
         try (Lanes lanes = new Lanes(
                         models, batches, budget, plan.options().refinement().floatTarget());
                 BlockReader reader = model.blocks();

@@ -19,6 +19,11 @@ import java.util.Map;
  * block. Not thread-safe.
  */
 public final class LanguageModel implements AutoCloseable {
+    /** Tokens that go through a part of a block together: enough to fill a CPU's cores, or a GPU. */
+    private static final int CPU_TOKENS = 2048;
+
+    private static final int GPU_TOKENS = 16_384;
+
     private final Architecture architecture;
     private final ModelWeights weights;
     private final FloatType type;
@@ -63,6 +68,11 @@ public final class LanguageModel implements AutoCloseable {
     /** Whether it computes on a GPU. */
     public boolean isOnGpu() {
         return scope.isGpu();
+    }
+
+    /** How many tokens should go through a part of a block together, in windows of any length. */
+    public int batchTokens() {
+        return isOnGpu() ? GPU_TOKENS : CPU_TOKENS;
     }
 
     /** A fresh scope on the model's device. */

@@ -24,9 +24,8 @@ class PeakMemoryIT {
         long peak = peak(checkpoint);
         System.out.printf(
                 "Peak memory with %d MB of weights: %d MB%n", checkpoint.bytes() / 1_000_000, peak / 1_000_000);
-        // Java, libtorch, the heap and a few blocks: 950 MB, and 1 200 MB where the model makes text up first, since
-        // the
-        // system's allocator keeps some of what that took. The 640 MB of weights do not fit into what is allowed more.
+        // Java, libtorch, the heap and a few blocks: 950 MB, and 1 200 MB where the model makes text up first, of which
+        // the allocator keeps some. The 640 MB of weights do not fit into what is allowed more.
         assertThat(peak).isLessThan(1_450_000_000);
     }
 

@@ -230,14 +230,19 @@ class QuantizeIT {
         }
     }
 
-    @Test
-    void isExactlyWhatTheSolverSaysInAnotherProcess() throws Exception {
-        List<QuantizedLinear> solved = Solver.run(
+    /** The command's run again, in this process. */
+    private static List<QuantizedLinear> solve(int selfSamples, Path out) throws Exception {
+        return Solver.run(
                 TinyModel.bundled(),
                 GptqOptions.defaults().withBits(4, 64),
                 Solver.windows(TinyModel.bundled(), 16, 128),
-                8,
-                directory.resolve("in-process"));
+                selfSamples,
+                out);
+    }
+
+    @Test
+    void isExactlyWhatTheSolverSaysInAnotherProcess() throws Exception {
+        List<QuantizedLinear> solved = solve(8, directory.resolve("in-process"));
         assertThat(solved).hasSize(42);
         Solver.assertHolds(RawArtifact.read(artifact), solved);
     }
@@ -255,14 +260,7 @@ class QuantizeIT {
                 .content()
                 .contains(
                         "16 windows of 128 tokens from the embedded calibration text, 3 that the model made up, seed 0");
-        Solver.assertHolds(
-                RawArtifact.read(out),
-                Solver.run(
-                        TinyModel.bundled(),
-                        GptqOptions.defaults().withBits(4, 64),
-                        Solver.windows(TinyModel.bundled(), 16, 128),
-                        3,
-                        directory.resolve("own-text-in-process")));
+        Solver.assertHolds(RawArtifact.read(out), solve(3, directory.resolve("own-text-in-process")));
     }
 
     @Test
