@@ -177,13 +177,11 @@ record QuantizeRun(
             return windows;
         }
         ProgressView view = console.progress();
-        view.start(
-                "making text up",
-                (SelfCalibration.PIECE - 1) * plan.architecture().layers());
         SelfCalibration own = new SelfCalibration(
                 session.model(),
                 memory.budget(session.torch(), destination.directory()),
-                (done, blocks) -> view.update(done, ""));
+                (done, passes) -> view.update(done, ""));
+        view.start("making text up", own.passes(windows, count));
         try (Tokenizer tokenizer = Tokenizer.open(checkpoint.tokenizerJson())) {
             return own.extended(windows, count, tokenizer::isText, calibration.seed());
         }

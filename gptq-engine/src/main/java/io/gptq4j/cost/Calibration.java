@@ -123,7 +123,7 @@ public final class Calibration {
         Tensor x = numbers(scope, TOKENS, 2048, type);
         Tensor y = numbers(scope, TOKENS, 2048, type);
         double seconds = secondsPerTurn(times -> run(scope, "fresh", x, y, times));
-        return 3.0 * CostModel.bytes(type) * TOKENS * 2048 / seconds;
+        return 3.0 * type.bytes() * TOKENS * 2048 / seconds;
     }
 
     private double call(Scope scope, int lines) {

@@ -1,5 +1,6 @@
 package io.gptq4j.cost;
 
+import io.gptq4j.eval.Pieces;
 import io.gptq4j.eval.SelfCalibration;
 import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.gptq.Refinement;
@@ -9,6 +10,7 @@ import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Attention;
 import io.gptq4j.model.Block;
+import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModuleGroup;
 import io.gptq4j.model.Position;
@@ -87,7 +89,7 @@ public final class CostModel {
     /** Lines of a module's rows that the column loop takes at a time on a CPU, so that they stay in the cache. */
     private static final int CPU_ROWS = 2048;
 
-    /** Operations of one batch in one block: about 15 calls from Java, which cost several small operations each. */
+    /** Operations of one batch in one block, or of two at a time: about 15 calls from Java, which cost several small operations each. */
     private static final int CALLS_PER_BATCH = 200;
 
     /**
@@ -95,8 +97,6 @@ public final class CostModel {
      * bytes for the latter.
      */
     private static final double PACK_BYTES = 34;
-
-    static final int TOKENS_PER_BATCH = 2048;
 
     private final QuantizationPlan plan;
     private final Architecture architecture;
@@ -116,10 +116,6 @@ public final class CostModel {
     /** Floating-point operations of causal attention: N tokens in windows of T, heads * headDim = {@code width}. */
     static double attentionFlops(long tokens, int window, int width) {
         return 2.0 * tokens * window * width;
-    }
-
-    static int bytes(FloatType type) {
-        return type == FloatType.FLOAT32 ? 4 : 2;
     }
 
     /** What the run does, block by block the same. */
@@ -253,17 +249,24 @@ public final class CostModel {
         });
     }
 
-    /** For each token of all pieces but the first, what there is of them through all blocks, which are read again, and the head. */
+    /**
+     * All tokens through all blocks and the head, one of each piece at a time. In each pass the products read the weights; blocks
+     * that cannot stay in memory are loaded anew, which a GPU's are thought to be able to.
+     */
     private void addSelfCalibration(List<Work> all) {
         Step step = Step.SELF_CALIBRATION;
-        long pieces = run.selfTokens() / SelfCalibration.PIECE;
+        Pieces pieces = memory.pieces();
         int layers = architecture.layers();
-        for (int length = 1; length < SelfCalibration.PIECE; length++) {
-            addForward(all, step, step, step, pieces * length, Math.toIntExact(pieces), length, 1);
-            all.add(elements(step, loadingBytes() * layers + run.checkpointBytes(), loadedConversions() * layers, 0));
-            // Logits in float32, probabilities, and their sums in float64, which are written once and read twice.
-            addHead(all, step, pieces, 3 * Float.BYTES + 3 * Double.BYTES);
-        }
+        long tokens = (long) pieces.passes() * pieces.lines();
+        addForward(all, step, step, step, tokens, 0, pieces.length(), 1);
+        double weights = memory.blockParameters() * run.type().bytes() * (double) layers;
+        boolean stay = weights <= SelfCalibration.roomForBlocks(run.gpu(), Long.MAX_VALUE);
+        double reading = stay ? weights : loadingBytes() * layers + run.checkpointBytes();
+        double conversions = stay ? 0 : loadedConversions() * layers;
+        int passes = pieces.passes();
+        all.add(elements(step, reading * passes, conversions * passes, (double) CALLS_PER_BATCH * layers * passes));
+        // Logits in float32, probabilities, and their sums in float64, which are written once and read twice.
+        addHead(all, step, tokens, 3 * Float.BYTES + 3 * Double.BYTES);
     }
 
     /**
@@ -312,7 +315,7 @@ public final class CostModel {
         int hidden = architecture.embedding().size();
         double logits = positions * architecture.vocabSize();
         all.add(Work.products(step, Work.Unit.FORWARD, hidden, 2 * logits * hidden, 1));
-        all.add(elements(step, logits * (bytes(run.type()) + bytes), logits * converted(), 0));
+        all.add(elements(step, logits * (run.type().bytes() + bytes), logits * converted(), 0));
     }
 
     private static Work linear(Step step, Linear module, double tokens, double times) {
@@ -335,7 +338,7 @@ public final class CostModel {
      */
     private Work elementwise(Step step, Block block, long tokens, int windows, int window, double times) {
         Attention attention = block.attention();
-        int type = bytes(run.type());
+        int type = run.type().bytes();
         double hidden = architecture.hiddenSize();
         double query = attentionWidth(attention);
         int kvHeads = attention instanceof Attention.MultiHead multi ? multi.kvHeads() : attention.heads();
@@ -352,7 +355,7 @@ public final class CostModel {
                     share * (part instanceof Mlp.Plain ? 2 : 5) * part.output().in();
         }
         double perToken = 2 * hidden * 28 + type * (14 * hidden + rotation + repeated + 2 * query + activation);
-        double batches = Math.ceil((double) windows / Math.max(1, TOKENS_PER_BATCH / window));
+        double batches = Math.ceil((double) windows / Math.max(1, LanguageModel.tokensAtOnce(run.gpu()) / window));
         boolean inFloat = block.norms().all().stream().anyMatch(norm -> norm.kind() != Architecture.NormKind.LAYER);
         double conversions = inFloat ? 4 * hidden * converted() : 0;
         double calls = CALLS_PER_BATCH
@@ -365,7 +368,7 @@ public final class CostModel {
     }
 
     private double loadedConversions() {
-        return Math.abs(memory.storedBytes() - bytes(run.type())) < 0.5 ? 0 : memory.blockParameters();
+        return Math.abs(memory.storedBytes() - run.type().bytes()) < 0.5 ? 0 : memory.blockParameters();
     }
 
     /** 1 if what goes into float32 has to be converted, else 0. */
@@ -375,7 +378,8 @@ public final class CostModel {
 
     /** A block's weights converted to the forward's type and looked through for what is not finite. */
     private double loadingBytes() {
-        return memory.blockParameters() * (memory.storedBytes() + 2.0 * bytes(run.type()) + 3);
+        return memory.blockParameters()
+                * (memory.storedBytes() + 2.0 * run.type().bytes() + 3);
     }
 
     /** Seconds, memory and disk of the run on a machine. */

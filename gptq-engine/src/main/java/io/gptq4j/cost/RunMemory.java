@@ -1,9 +1,11 @@
 package io.gptq4j.cost;
 
+import io.gptq4j.eval.Pieces;
 import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.gptq.Refinement;
 import io.gptq4j.gptq.Sensitivity;
 import io.gptq4j.model.Architecture;
+import io.gptq4j.model.LanguageModel;
 import java.util.Collection;
 import java.util.Map;
 import java.util.stream.IntStream;
@@ -45,9 +47,14 @@ final class RunMemory {
         return (double) run.checkpointBytes() / allParameters;
     }
 
+    /** In what the model makes its own text up. */
+    Pieces pieces() {
+        return Pieces.of(architecture, run.type(), run.windows(), run.selfWindows(), run.seqlen());
+    }
+
     /** Memory and disk. */
     Estimate.Memory estimate() {
-        int type = CostModel.bytes(run.type());
+        int type = run.type().bytes();
         Refinement refinement = plan.options().refinement();
         int streams = refinement.floatTarget() ? 2 : 1;
         long states = Math.multiplyExact(run.tokens() * streams + run.evalTokens() * 2, widestState() * type);
@@ -65,11 +72,15 @@ final class RunMemory {
             group = Math.max(group, (4 * in * in + ofRows * members.rows() * in) * Float.BYTES);
             codes = Math.max(codes, 2 * members.rows() * in);
         }
-        long tokens = Math.max(CostModel.TOKENS_PER_BATCH, Math.max(run.seqlen(), run.evalWindow()));
+        long window = Math.max(run.seqlen(), run.evalWindow());
+        long tokens = Math.max(LanguageModel.tokensAtOnce(run.gpu()), run.gpu() ? window : 2 * window); // two halves
         long batch = BATCH_TENSORS * tokens * widest() * type;
         long outside = outsideParameters() * type;
         // Embedding and head are there before and after the blocks, not beside a solve.
         long computing = states - scratch + Math.max(block + group, outside) + batch;
+        if (run.selfWindows() > 0) {
+            computing = Math.max(computing, pieces().cacheBytes(architecture, run.type()) + Math.max(block, outside));
+        }
         long host = BASE_MEMORY + raw + codes + (run.gpu() ? raw : computing);
         return new Estimate.Memory(host, run.gpu() ? computing : 0, states, scratch, artifactBytes());
     }

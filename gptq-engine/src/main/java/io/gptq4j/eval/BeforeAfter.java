@@ -72,12 +72,16 @@ public final class BeforeAfter implements BlockObserver, AutoCloseable {
 
     @Override
     public void loaded(DecoderBlock block) {
-        attempt(() -> before.replaceAll(x -> block.forward(states, x)));
+        attempt(() -> forward(block, before));
     }
 
     @Override
     public void quantized(DecoderBlock block) {
-        attempt(() -> after.replaceAll(x -> block.forward(states, x)));
+        attempt(() -> forward(block, after));
+    }
+
+    private void forward(DecoderBlock block, List<Tensor> hidden) throws IOException {
+        model.halves().forEach(hidden.size(), (b, half) -> hidden.set(b, block.forward(states, hidden.get(b))));
     }
 
     /** The float model's perplexity, once the run is over. */

@@ -117,12 +117,12 @@ public final class Evaluator {
             for (int layer = 0; layer < blocks; layer++) {
                 try (Scope scope = model.scope()) {
                     DecoderBlock block = model.block(scope, reader);
-                    for (int b = 0; b < hidden.size(); b++) {
+                    model.halves().forEach(hidden.size(), (b, half) -> {
                         try (Scope step = scope.child()) {
                             Tensor x = hidden.get(b).take(step);
                             hidden.set(b, store.put(block.forward(step, x)));
                         }
-                    }
+                    });
                 }
                 progress.update(layer + 1, blocks);
             }

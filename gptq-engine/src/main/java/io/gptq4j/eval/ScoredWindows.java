@@ -15,7 +15,7 @@ import java.util.List;
  * @param count number of windows
  */
 record ScoredWindows(List<int[][]> batches, int window, int count) {
-    /** Tokens that go through a block together. */
+    /** The most tokens that go through a block together, and so through the head, whose logits would be too many. */
     private static final int TOKENS = 2048;
 
     /** See {@link Evaluator#perplexity}. */
@@ -33,7 +33,7 @@ record ScoredWindows(List<int[][]> batches, int window, int count) {
         for (int i = 0; i < count; i++) {
             windows[i] = Arrays.copyOfRange(tokens, i * window, (i + 1) * window);
         }
-        return new ScoredWindows(CalibrationSet.batches(windows, TOKENS), window, count);
+        return new ScoredWindows(CalibrationSet.batches(windows, Math.min(TOKENS, model.batchTokens())), window, count);
     }
 
     /** The sum of log-likelihoods of a batch, from the last block's output, [B, T, C]. */

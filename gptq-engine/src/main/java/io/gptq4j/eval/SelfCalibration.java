@@ -2,46 +2,58 @@ package io.gptq4j.eval;
 
 import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.checkpoint.CheckpointException;
+import io.gptq4j.model.BlockReader;
+import io.gptq4j.model.DecoderBlock;
+import io.gptq4j.model.KeyValues;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import io.gptq4j.tensor.TensorStore;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Random;
+import java.util.SplittableRandom;
 import java.util.function.IntPredicate;
 
 /**
  * Text that a model makes up, to calibrate it on. A calibration text is of one kind, and the Hessians of modules know only the
  * directions that occur in it; what a model says by itself has some of everything that it has learned. After Liu et al.
- * 2023 (arXiv 2305.17888, section 3.1) and Williams et al. 2024 (arXiv 2410.17170), whose texts are as long as a window; here
- * windows are made of pieces of {@link #PIECE} tokens, the first of which is any token of the vocabulary, as likely as
- * another, and the others are drawn by the model's probabilities. Short pieces hold more of the vocabulary, and need
- * no memory of keys and values: the model reads all pieces again for each token.
+ * 2023 (arXiv 2305.17888, section 3.1) and Williams et al. 2024 (arXiv 2410.17170). Windows are made of {@link Pieces}, the first
+ * token of which is any one of the vocabulary, as likely as another, and the others are drawn by the model's probabilities. Each
+ * piece has chances of its own, so that it does not depend on which others are made at the same time.
  *
- * <p>All pieces go through one block before the next one is loaded, so that the memory is one block or the output matrix, and
- * the hidden states; the checkpoint is read {@code PIECE - 1} times. Not thread-safe.
+ * <p>Keys and values are kept, so that a token is computed once. A model that is small beside the memory is kept, too; of another
+ * one all pieces go through one block before the next is loaded, and it is read once for each token. Not thread-safe.
  */
 public final class SelfCalibration {
-    /**
-     * Tokens of a piece. By KL divergence 4 are as good as 512, by perplexity 4 are too few: they know no place where the model is
-     * sure of what comes; see {@code docs/quality.md}.
-     */
-    public static final int PIECE = 16;
-
     /** Draws that may meet tokens that begin no text, before there seem to be no others. */
     private static final int ATTEMPTS = 10_000;
+
+    /** Bytes of all blocks that may stay in a CPU's memory: what a run takes of it for itself. */
+    private static final long CPU_BLOCKS = 1L << 30;
 
     private final LanguageModel model;
     private final TensorStore.Budget budget;
     private final Evaluator.Progress progress;
 
-    /** Prepares to let {@code model} speak; hidden states are kept where {@code budget} allows. */
+    /**
+     * Prepares to let {@code model} speak.
+     *
+     * @param budget what keys and values may take, and on a GPU also the blocks
+     * @param progress hears how many of {@link #passes} are done
+     */
     public SelfCalibration(LanguageModel model, TensorStore.Budget budget, Evaluator.Progress progress) {
         this.model = model;
         this.budget = budget;
         this.progress = progress;
+    }
+
+    /** How many passes through the model it takes to make {@code count} windows up beside those of a text. */
+    public int passes(CalibrationSet text, int count) {
+        return count == 0
+                ? 0
+                : pieces(text.windows().length + count, count, text.seqlen()).passes();
     }
 
     /**
@@ -58,59 +70,173 @@ public final class SelfCalibration {
     public CalibrationSet extended(CalibrationSet text, int count, IntPredicate begins, long seed) throws IOException {
         model.requireWindow(text.seqlen());
         model.requireTokens(text.windows());
-        return text.with(windows(count, text.seqlen(), begins, seed));
-    }
-
-    /** The new windows alone, [count][seqlen]. */
-    int[][] windows(int count, int seqlen, IntPredicate begins, long seed) throws IOException {
-        long tokens = Math.multiplyExact((long) count, seqlen);
-        Random random = new Random(seed);
-        int[][] pieces = new int[Math.toIntExact((tokens + PIECE - 1) / PIECE)][];
-        Arrays.setAll(pieces, piece -> new int[] {first(random, begins)});
-        for (int length = 1; length < PIECE && pieces.length > 0; length++) {
-            pieces = longer(pieces, random, length);
+        if (count == 0) {
+            return text;
         }
-        int[] stream = Arrays.stream(pieces).flatMapToInt(Arrays::stream).toArray();
+        Pieces pieces = pieces(text.windows().length + count, count, text.seqlen());
+        boolean together = fitsBeside(pieces.cacheBytes(model.architecture(), model.type()));
+        int[] stream = stream(pieces, together, begins, seed);
         int[][] windows = new int[count][];
-        Arrays.setAll(windows, w -> Arrays.copyOfRange(stream, w * seqlen, (w + 1) * seqlen));
-        return windows;
+        Arrays.setAll(windows, w -> Arrays.copyOfRange(stream, w * text.seqlen(), (w + 1) * text.seqlen()));
+        return text.with(windows);
     }
 
-    private int first(Random random, IntPredicate begins) {
-        int id = random.nextInt(model.architecture().vocabSize());
+    private Pieces pieces(int windows, int count, int seqlen) {
+        long memory = model.isOnGpu() ? budget.deviceBytes() : budget.hostBytes();
+        return Pieces.of(model.architecture(), model.type(), windows, count, seqlen)
+                .within(memory, model.architecture(), model.type());
+    }
+
+    /**
+     * The tokens of some pieces, one after the other.
+     *
+     * @param together whether all blocks are to be in memory
+     */
+    int[] stream(Pieces pieces, boolean together, IntPredicate begins, long seed) throws IOException {
+        SplittableRandom random = new SplittableRandom(seed);
+        List<Piece> all = new ArrayList<>();
+        for (int i = 0; i < pieces.lines() * pieces.rounds(); i++) {
+            all.add(new Piece(new int[pieces.length()], random.split()));
+            all.get(i).tokens[0] = first(all.get(i).chances, begins);
+        }
+        for (int round = 0; round < pieces.rounds(); round++) {
+            List<Piece> lines = all.subList(round * pieces.lines(), (round + 1) * pieces.lines());
+            int before = round * (pieces.length() - 1);
+            Evaluator.Progress share = (done, ofRound) -> progress.update(before + done, pieces.passes());
+            try (Scope scope = model.scope()) {
+                List<Batch> batches = batches(scope, lines);
+                if (together) {
+                    complete(scope, batches, share);
+                } else {
+                    completeBlockByBlock(scope, batches, share);
+                }
+            }
+        }
+        return all.stream().flatMapToInt(piece -> Arrays.stream(piece.tokens)).toArray();
+    }
+
+    private boolean fitsBeside(long cache) {
+        long blocks = Pieces.parameters(model.architecture()) * model.type().bytes();
+        return blocks <= roomForBlocks(model.isOnGpu(), budget.deviceBytes() - cache);
+    }
+
+    /** Bytes of blocks that may stay in memory, if there are so many left on a GPU. */
+    public static long roomForBlocks(boolean gpu, long device) {
+        return gpu ? device : CPU_BLOCKS;
+    }
+
+    private int first(SplittableRandom chances, IntPredicate begins) {
+        int id = chances.nextInt(model.architecture().vocabSize());
         for (int attempt = 1; attempt < ATTEMPTS && !begins.test(id); attempt++) {
-            id = random.nextInt(model.architecture().vocabSize());
+            id = chances.nextInt(model.architecture().vocabSize());
         }
         return id;
     }
 
-    /** All pieces, of {@code length} tokens so far, with one more token. */
-    private int[][] longer(int[][] pieces, Random random, int length) throws IOException {
-        List<int[][]> batches = CalibrationSet.batches(pieces, model.batchTokens());
-        int[][] longer = new int[pieces.length][];
-        int done = 0;
-        try (Scope scope = model.scope();
-                TensorStore store = new TensorStore(scope, budget)) {
-            Evaluator.Progress share =
-                    (block, blocks) -> progress.update((length - 1) * blocks + block, (PIECE - 1) * blocks);
-            List<TensorStore.Kept> hidden = Evaluator.run(model, batches, store, share);
-            try (LanguageModel.Output output = model.output()) {
-                for (int b = 0; b < hidden.size(); b++) {
+    /** Some tokens, and the chances of those to come. */
+    private record Piece(int[] tokens, SplittableRandom chances) {}
+
+    /** Pieces that go through a block together, and what each block remembers of them. */
+    private record Batch(List<Piece> pieces, List<KeyValues> past) {
+        int length() {
+            return pieces.get(0).tokens.length;
+        }
+
+        /** The input of the first block for one token of each piece, [B, 1, C]. */
+        Tensor embedded(Scope step, LanguageModel.Embedder embedder, int position) throws IOException {
+            int[][] ids = pieces.stream()
+                    .map(piece -> new int[] {piece.tokens[position]})
+                    .toArray(int[][]::new);
+            return embedder.embed(step, ids, position);
+        }
+
+        /** Draws the tokens after some, from the last block's output [B, 1, C]. */
+        void draw(LanguageModel.Output output, Tensor x, int position) throws IOException {
+            float[] draws = new float[pieces.size()];
+            for (int i = 0; i < draws.length; i++) {
+                draws[i] = pieces.get(i).chances.nextFloat();
+            }
+            int[] next = output.next(x, draws);
+            for (int i = 0; i < next.length; i++) {
+                pieces.get(i).tokens[position + 1] = next[i];
+            }
+        }
+    }
+
+    /** One for each half, if there are enough lines. */
+    private List<Batch> batches(Scope scope, List<Piece> lines) {
+        int count = Math.min(model.halves().count(), lines.size() / Pieces.FEWEST_LINES);
+        List<Batch> batches = new ArrayList<>();
+        for (int b = 0; b < count; b++) {
+            List<Piece> share = lines.subList(lines.size() * b / count, lines.size() * (b + 1) / count);
+            List<KeyValues> past = new ArrayList<>();
+            for (int layer = 0; layer < model.architecture().layers(); layer++) {
+                past.add(new KeyValues(scope, share.get(0).tokens.length));
+            }
+            batches.add(new Batch(share, past));
+        }
+        return batches;
+    }
+
+    /** Completes the pieces with all blocks in memory. */
+    private void complete(Scope scope, List<Batch> batches, Evaluator.Progress share) throws IOException {
+        List<DecoderBlock> blocks = new ArrayList<>();
+        try (BlockReader reader = model.blocks()) {
+            while (blocks.size() < model.architecture().layers()) {
+                blocks.add(model.block(scope, reader));
+            }
+        }
+        try (LanguageModel.Embedder embedder = model.embedder();
+                LanguageModel.Output output = model.output()) {
+            model.halves().forEach(batches.size(), (b, half) -> {
+                Batch batch = batches.get(b);
+                for (int position = 0; position + 1 < batch.length(); position++) {
                     try (Scope step = scope.child()) {
-                        Tensor x = hidden.get(b).take(step); // [B, length, C]
-                        float[] draws = new float[batches.get(b).length];
-                        for (int i = 0; i < draws.length; i++) {
-                            draws[i] = random.nextFloat();
+                        Tensor x = batch.embedded(step, embedder, position);
+                        for (int layer = 0; layer < blocks.size(); layer++) {
+                            x = blocks.get(layer).forward(step, x, batch.past.get(layer));
                         }
-                        int[] next = output.next(x, draws);
-                        for (int i = 0; i < next.length; i++, done++) {
-                            longer[done] = Arrays.copyOf(pieces[done], length + 1);
-                            longer[done][length] = next[i];
+                        batch.draw(output, x, position);
+                    }
+                    if (half == 0) {
+                        share.update(position + 1, batch.length() - 1);
+                    }
+                }
+            });
+        }
+    }
+
+    /** Completes the pieces with one block in memory at a time. */
+    private void completeBlockByBlock(Scope scope, List<Batch> batches, Evaluator.Progress share) throws IOException {
+        int last = batches.get(0).length() - 1;
+        for (int position = 0; position < last; position++) {
+            int here = position;
+            try (Scope pass = scope.child()) {
+                List<Tensor> hidden = new ArrayList<>();
+                try (LanguageModel.Embedder embedder = model.embedder()) {
+                    for (Batch batch : batches) {
+                        hidden.add(batch.embedded(pass, embedder, here));
+                    }
+                }
+                try (BlockReader reader = model.blocks()) {
+                    for (int layer = 0; layer < model.architecture().layers(); layer++) {
+                        int number = layer;
+                        try (Scope own = model.scope()) {
+                            DecoderBlock block = model.block(own, reader);
+                            model.halves().forEach(batches.size(), (b, half) -> {
+                                KeyValues past = batches.get(b).past.get(number);
+                                hidden.set(b, block.forward(pass, hidden.get(b), past));
+                            });
                         }
                     }
                 }
+                try (LanguageModel.Output output = model.output()) {
+                    for (int b = 0; b < batches.size(); b++) {
+                        batches.get(b).draw(output, hidden.get(b), here);
+                    }
+                }
             }
+            share.update(position + 1, last);
         }
-        return longer;
     }
 }

@@ -43,7 +43,10 @@ import org.jspecify.annotations.Nullable;
  * factor. Not thread-safe.
  */
 public final class GptqQuantizer {
-    /** Bytes of the Hessians and drifts of experts that are summed up in one pass over the windows. */
+    /**
+     * Bytes of the Hessians and drifts of experts that are summed up in one pass over the windows, and of those that each half of
+     * the windows has for itself.
+     */
     private static final long CPU_HESSIANS = 1L << 30;
 
     private static final long GPU_HESSIANS = 8L << 30;
@@ -150,8 +153,8 @@ public final class GptqQuantizer {
                     observer.loaded(lanes.first().block());
                 }
                 for (Stage stage : plan.architecture().block(layer).stages()) {
-                    for (List<ModuleGroup> groups : inMemory(layer, plan.groups(layer, stage))) {
-                        for (ModuleReport report : quantize(lanes, layer, stage, groups, writer)) {
+                    for (Pass pass : passes(layer, plan.groups(layer, stage))) {
+                        for (ModuleReport report : quantize(lanes, layer, stage, pass, writer)) {
                             reports.add(report);
                             listener.moduleQuantized(report);
                         }
@@ -175,10 +178,19 @@ public final class GptqQuantizer {
                 && !(allExperts && group.expert().isPresent());
     }
 
-    /** Groups of one stage in parts whose Hessians and drifts are in memory together; one part, if there are no groups. */
-    private List<List<ModuleGroup>> inMemory(int layer, List<ModuleGroup> groups) {
-        long limit = models.get(0).isOnGpu() ? GPU_HESSIANS : CPU_HESSIANS;
-        List<List<ModuleGroup>> parts = new ArrayList<>();
+    /**
+     * Groups whose inputs are seen in one pass over the windows.
+     *
+     * @param halved whether there is memory for Hessians and drifts of each half of the windows
+     */
+    private record Pass(List<ModuleGroup> groups, boolean halved) {}
+
+    /** The passes over the windows for the groups of one stage; one pass, if there are no groups. */
+    private List<Pass> passes(int layer, List<ModuleGroup> groups) {
+        LanguageModel model = models.get(0);
+        long limit = model.isOnGpu() ? GPU_HESSIANS : CPU_HESSIANS;
+        int halves = model.halves().count();
+        List<Pass> passes = new ArrayList<>();
         List<ModuleGroup> part = new ArrayList<>();
         long bytes = 0;
         for (ModuleGroup group : groups) {
@@ -186,20 +198,20 @@ public final class GptqQuantizer {
             long rows = aims(layer, group) ? group.rows() : 0;
             long more = in * (in + rows) * Float.BYTES;
             if (!part.isEmpty() && bytes + more > limit) {
-                parts.add(part);
+                passes.add(new Pass(part, bytes <= limit / halves));
                 part = new ArrayList<>();
                 bytes = 0;
             }
             part.add(group);
             bytes += more;
         }
-        parts.add(part);
-        return parts;
+        passes.add(new Pass(part, bytes <= limit / halves));
+        return passes;
     }
 
     /** Runs the windows to a stage and solves some of its groups. */
-    private List<ModuleReport> quantize(Lanes lanes, int layer, Stage stage, List<ModuleGroup> groups, Sink sink)
-            throws IOException {
+    private List<ModuleReport> quantize(Lanes lanes, int layer, Stage stage, Pass pass, Sink sink) throws IOException {
+        List<ModuleGroup> groups = pass.groups();
         List<Scope> works = new ArrayList<>(); // of each lane
         try {
             for (int i = 0; i < lanes.size(); i++) {
@@ -207,37 +219,46 @@ public final class GptqQuantizer {
             }
             long start = System.nanoTime();
             List<List<Inputs>> parts = lanes.each((lane, index) -> {
-                List<Inputs> own = groups.stream()
-                        .map(group -> Inputs.of(works.get(index), group, aims(layer, group)))
-                        .toList();
+                List<List<Inputs>> own = new ArrayList<>();
+                for (int half = 0; half < (pass.halved() ? lane.model().halves().count() : 1); half++) {
+                    own.add(groups.stream()
+                            .map(group -> Inputs.of(works.get(index), group, aims(layer, group)))
+                            .toList());
+                }
                 observe(lane, layer, stage, groups, own, allExperts);
                 lane.advanceExact(stage);
-                return own;
+                return summed(own);
             });
-            for (List<Inputs> other : parts.subList(1, parts.size())) {
-                for (int g = 0; g < groups.size(); g++) {
-                    parts.get(0).get(g).add(other.get(g));
-                    other.get(g).close();
-                }
-            }
+            List<Inputs> seen = summed(parts);
             if (!allExperts && !plan.options().reference()) {
                 StarvedExperts.fill(
                         lanes.first(),
                         works.get(0),
                         stage,
                         groups,
-                        parts.get(0).stream().map(Inputs::hessian).toList());
+                        seen.stream().map(Inputs::hessian).toList());
             }
             List<ModuleReport> reports = new ArrayList<>();
             for (int g = 0; g < groups.size(); g++) {
-                reports.addAll(
-                        solve(lanes, works, layer, groups.get(g), parts.get(0).get(g), start, sink));
+                reports.addAll(solve(lanes, works, layer, groups.get(g), seen.get(g), start, sink));
                 start = System.nanoTime();
             }
             return reports;
         } finally {
             works.forEach(Scope::close);
         }
+    }
+
+    /** What several have seen of the same groups, in the first one's place; the others are closed. */
+    private static List<Inputs> summed(List<List<Inputs>> parts) {
+        List<Inputs> sum = parts.get(0);
+        for (List<Inputs> other : parts.subList(1, parts.size())) {
+            for (int g = 0; g < sum.size(); g++) {
+                sum.get(g).add(other.get(g));
+                other.get(g).close();
+            }
+        }
+        return sum;
     }
 
     /** Solves a group; what it has seen is closed. */
@@ -344,14 +365,18 @@ public final class GptqQuantizer {
      * @throws CheckpointException with block, module and what may help
      */
     static void observe(
-            Lane lane, int layer, Stage stage, List<ModuleGroup> groups, List<Inputs> seen, boolean allTokens)
+            Lane lane, int layer, Stage stage, List<ModuleGroup> groups, List<List<Inputs>> seen, boolean allTokens)
             throws IOException {
         try {
             lane.observe(stage, groups, seen, allTokens);
         } catch (NotFiniteException e) {
             FloatType type = lane.model().type();
-            ModuleGroup group =
-                    groups.get(seen.stream().map(Inputs::hessian).toList().indexOf(e.hessian()));
+            int found = seen.stream()
+                    .mapToInt(
+                            half -> half.stream().map(Inputs::hessian).toList().indexOf(e.hessian()))
+                    .max()
+                    .orElseThrow();
+            ModuleGroup group = groups.get(found);
             throw new CheckpointException(
                     "Block " + layer + ", " + lane.block().path(group.modules().get(0)) + ": " + e.getMessage() + " in "
                             + type

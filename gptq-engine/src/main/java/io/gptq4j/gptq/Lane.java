@@ -84,12 +84,7 @@ final class Lane implements AutoCloseable {
     void load(BlockReader.Block stored) throws IOException {
         scope = model.scope();
         block = model.block(scope, stored);
-        for (int b = 0; b < exactStates.size(); b++) {
-            try (Scope step = scope.child()) {
-                exactStates.set(
-                        b, park(block.begin(step, exactStates.get(b).residual.take(step))));
-            }
-        }
+        each(exactStates, (step, b, half, state) -> park(block().begin(step, state.residual())));
         exactAt = Stage.ATTENTION_IN;
     }
 
@@ -98,25 +93,44 @@ final class Lane implements AutoCloseable {
      * are there already.
      *
      * @param groups of {@code stage}; may be none
-     * @param seen takes the inputs, one for each group
+     * @param seen takes the inputs, one for each group; a list for each half, or one, which all windows have in turn
      * @param allTokens whether experts see all tokens, whatever the router says
      */
-    void observe(Stage stage, List<ModuleGroup> groups, List<Inputs> seen, boolean allTokens) throws IOException {
-        for (int b = 0; b < states.size(); b++) {
-            try (Scope step = scope().child()) {
-                DecoderBlock.State state = resume(step, states.get(b));
-                if (stage != at) {
-                    state = stage == Stage.ATTENTION_IN
+    void observe(Stage stage, List<ModuleGroup> groups, List<List<Inputs>> seen, boolean allTokens) throws IOException {
+        Step observation = (step, b, half, state) -> {
+            DecoderBlock.State there = stage == at
+                    ? state
+                    : stage == Stage.ATTENTION_IN
                             ? block().begin(step, state.residual())
                             : block().advance(step, stage, state);
-                }
-                if (!groups.isEmpty()) {
-                    see(step, stage, groups, seen, state, b, allTokens);
-                }
-                states.set(b, park(state));
+            if (!groups.isEmpty()) {
+                see(step, stage, groups, seen.get(half), there, b, allTokens);
+            }
+            return park(there);
+        };
+        if (groups.isEmpty() || seen.size() > 1) {
+            each(states, observation);
+        } else {
+            for (int b = 0; b < states.size(); b++) {
+                step(states, b, 0, observation);
             }
         }
         at = stage;
+    }
+
+    /** What is done with the state of a batch, which belongs to {@code step}; returns what becomes of it. */
+    private interface Step {
+        Parked run(Scope step, int batch, int half, DecoderBlock.State state) throws IOException;
+    }
+
+    private void each(List<Parked> of, Step task) throws IOException {
+        model.halves().forEach(of.size(), (b, half) -> step(of, b, half, task));
+    }
+
+    private void step(List<Parked> of, int batch, int half, Step task) throws IOException {
+        try (Scope step = scope().child()) {
+            of.set(batch, task.run(step, batch, half, resume(step, of.get(batch))));
+        }
     }
 
     private void see(
@@ -201,16 +215,11 @@ final class Lane implements AutoCloseable {
             stages.remove(Stage.MLP_OUT);
         }
         int next = stages.indexOf(stage) + 1;
-        for (int b = 0; b < exactStates.size(); b++) {
-            try (Scope step = scope().child()) {
-                DecoderBlock.State state = resume(step, exactStates.get(b));
-                exactStates.set(
-                        b,
-                        next == stages.size()
-                                ? new Parked(store.put(block().finish(step, state)), null)
-                                : park(block().advance(step, stages.get(next), state)));
-            }
-        }
+        each(
+                exactStates,
+                (step, b, half, state) -> next == stages.size()
+                        ? new Parked(store.put(block().finish(step, state)), null)
+                        : park(block().advance(step, stages.get(next), state)));
         exactAt = next == stages.size() ? null : stages.get(next);
     }
 
@@ -220,27 +229,21 @@ final class Lane implements AutoCloseable {
      */
     void sample(List<ModuleGroup> experts, List<Hessian> hessians) throws IOException {
         for (int b = 0; b < states.size() && hessians.stream().anyMatch(Siblings::isStarved); b++) {
-            try (Scope step = scope().child()) {
-                DecoderBlock.State state = resume(step, states.get(b));
+            step(states, b, 0, (step, batch, half, state) -> {
                 block().inputs(
                                 step,
                                 state,
                                 experts,
                                 true,
                                 (i, x, share) -> hessians.get(i).add(x));
-                states.set(b, park(state));
-            }
+                return park(state);
+            });
         }
     }
 
     /** Turns the windows into the next block's input, and lets go of the block. */
     void finish() throws IOException {
-        for (int b = 0; b < states.size(); b++) {
-            try (Scope step = scope().child()) {
-                DecoderBlock.State state = resume(step, states.get(b));
-                states.set(b, new Parked(store.put(block().finish(step, state)), null));
-            }
-        }
+        each(states, (step, b, half, state) -> new Parked(store.put(block().finish(step, state)), null));
         scope().close();
         scope = null;
         block = null;

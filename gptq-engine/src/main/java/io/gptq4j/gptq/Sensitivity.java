@@ -45,7 +45,7 @@ public final class Sensitivity {
     /** The damage of predictions that are no numbers: worse than anything else. */
     private static final double OVERFLOW = 1e30;
 
-    /** Tokens that go through a block together. */
+    /** The most tokens that go through a block together, and so through the head, whose logits would be too many. */
     private static final int BATCH_TOKENS = 2048;
 
     private final LanguageModel model;
@@ -97,19 +97,17 @@ public final class Sensitivity {
         List<double[]> losses = new ArrayList<>(); // of each unit, by width
         List<List<TensorStore.Kept>> streams = new ArrayList<>(); // of each unit, the compared windows by batch
         int blocks = plan.architecture().layers();
+        int batch = Math.min(BATCH_TOKENS, model.batchTokens());
         try (Lane lane = new Lane(
-                        model,
-                        CalibrationSet.batches(Arrays.copyOf(windows, share.solved), BATCH_TOKENS),
-                        half,
-                        false);
+                        model, CalibrationSet.batches(Arrays.copyOf(windows, share.solved), batch), half, false);
                 BlockReader reader = model.blocks();
                 Scope own = model.scope();
                 TensorStore store = new TensorStore(own, half)) {
             lane.embed(null);
             List<Tensor> reference = new ArrayList<>(); // [B, T, C] of each batch, all in float
             try (LanguageModel.Embedder embedder = model.embedder()) {
-                for (int[][] batch : CalibrationSet.batches(probe, BATCH_TOKENS)) {
-                    reference.add(embedder.embed(own, batch));
+                for (int[][] probes : CalibrationSet.batches(probe, batch)) {
+                    reference.add(embedder.embed(own, probes));
                 }
             }
             for (int layer = 0; layer < blocks; layer++) {
@@ -149,12 +147,12 @@ public final class Sensitivity {
     }
 
     private static void advance(Lane lane, TensorStore store, List<TensorStore.Kept> stream) throws IOException {
-        for (int b = 0; b < stream.size(); b++) {
+        lane.model().halves().forEach(stream.size(), (b, half) -> {
             try (Scope step = lane.scope().child()) {
                 Tensor x = stream.get(b).take(step);
                 stream.set(b, store.put(lane.block().forward(step, x)));
             }
-        }
+        });
     }
 
     /** Solves a unit at all widths and starts a stream with it; returns the losses. */
@@ -189,7 +187,8 @@ public final class Sensitivity {
         DecoderBlock block = lane.block();
         try (Scope own = work.child()) {
             Hessian hessian = new Hessian(own, group.in());
-            GptqQuantizer.observe(lane, layer, group.stage(), List.of(group), List.of(Inputs.of(hessian)), false);
+            GptqQuantizer.observe(
+                    lane, layer, group.stage(), List.of(group), List.of(List.of(Inputs.of(hessian))), false);
             Map<GptqOptions, List<Linear>> together = plan.byOptions(layer, group.modules());
             Map<GptqOptions, GptqSolver.Factored> factors = new HashMap<>();
             for (int width = 0; width < losses.length; width++) {

@@ -13,6 +13,9 @@ public sealed interface Attention permits Attention.MultiHead, Attention.Latent 
     /** Channels of a query or key. */
     int headDim();
 
+    /** Channels of the keys and values of one token, all heads together. */
+    int keyValueChannels();
+
     /** What scores are multiplied by. */
     double scale();
 
@@ -118,6 +121,11 @@ public sealed interface Attention permits Attention.MultiHead, Attention.Latent 
         }
 
         @Override
+        public int keyValueChannels() {
+            return 2 * kvHeads * headDim;
+        }
+
+        @Override
         public List<Linear> inputs() {
             if (projection instanceof Separate separate) {
                 return List.of(separate.q(), separate.k(), separate.v());
@@ -203,6 +211,11 @@ public sealed interface Attention permits Attention.MultiHead, Attention.Latent 
         @Override
         public int headDim() {
             return plainDim + position.channels();
+        }
+
+        @Override
+        public int keyValueChannels() {
+            return heads * (headDim() + valueDim);
         }
 
         @Override

@@ -8,6 +8,7 @@ import io.gptq4j.tensor.Tensor;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /** Computes the attention of one block, up to what its output module reads. B windows, T tokens. */
 final class AttentionPart {
@@ -21,12 +22,16 @@ final class AttentionPart {
         this.weights = weights;
     }
 
-    /** What the heads gather, [B, T, heads * value size], from the attention's input [B, T, C]; owned by {@code scope}. */
-    Tensor gathered(Scope scope, Tensor x) {
+    /**
+     * What the heads gather, [B, T, heads * value size], from the attention's input [B, T, C]; owned by {@code scope}.
+     *
+     * @param past of the windows' tokens before, to which x [B, 1, C] is the next; null if x is all of them
+     */
+    Tensor gathered(Scope scope, Tensor x, @Nullable KeyValues past) {
         try (Scope step = scope.child()) {
             Tensor y = attention instanceof Attention.Latent latent
-                    ? latent(step, x, latent)
-                    : multiHead(step, x, (Attention.MultiHead) attention);
+                    ? latent(step, x, latent, past)
+                    : multiHead(step, x, (Attention.MultiHead) attention, past);
             return y.moveTo(scope);
         }
     }
@@ -52,25 +57,35 @@ final class AttentionPart {
         }
     }
 
-    private Tensor latent(Scope scope, Tensor x, Attention.Latent latent) {
+    private Tensor latent(Scope scope, Tensor x, Attention.Latent latent, @Nullable KeyValues past) {
         Tensor both = linear(scope, x, latent.keyValueLatent()); // [B, T, n + r]
         Tensor q = latent.queryLatent().isPresent() ? latentInput(scope, x, latent.query()) : x;
-        PositionTables.Rotation table = positions.rotation(latent.position(), Math.toIntExact(x.size(1)));
-        return scope.call(
+        PositionTables.Rotation table = positions.rotation(latent.position(), tokens(x, past));
+        List<Tensor> heads = scope.callAll(
                 "decoder",
-                "attend_latent",
+                "latent_heads",
                 linear(scope, q, latent.query()),
                 linear(scope, keyValueInput(scope, both, latent), latent.keyValue()),
                 both,
                 table.cos(),
                 table.sin(),
+                past == null ? 0 : past.length(),
                 latent.position().interleaved(),
                 latent.heads(),
-                latent.plainDim(),
-                latent.scale());
+                latent.plainDim());
+        if (past == null) {
+            return scope.call("decoder", "attend", heads.get(0), heads.get(1), heads.get(2), latent.scale());
+        }
+        List<Tensor> seen = past.with(scope, heads.get(1), heads.get(2), 0);
+        return scope.call("decoder", "attend_last", heads.get(0), seen.get(0), seen.get(1), latent.scale());
     }
 
-    private Tensor multiHead(Scope scope, Tensor x, Attention.MultiHead multi) {
+    /** How many tokens the windows have, or will have. */
+    private static int tokens(Tensor x, @Nullable KeyValues past) {
+        return past == null ? Math.toIntExact(x.size(1)) : past.capacity();
+    }
+
+    private Tensor multiHead(Scope scope, Tensor x, Attention.MultiHead multi, @Nullable KeyValues past) {
         List<Tensor> qkv = projected(scope, x, multi);
         if (multi.clip() > 0) {
             qkv.forEach(
@@ -83,15 +98,19 @@ final class AttentionPart {
             q = headNorm(scope, q, before.get().query(), before.get().span(), multi.heads());
             k = headNorm(scope, k, before.get().key(), before.get().span(), multi.kvHeads());
         }
-        q = placed(scope, q, multi, multi.heads()); // [B, H, T, D]
-        k = placed(scope, k, multi, multi.kvHeads()); // [B, K, T, D]
+        q = placed(scope, q, multi, multi.heads(), past); // [B, H, T, D]
+        k = placed(scope, k, multi, multi.kvHeads(), past); // [B, K, T, D]
         Optional<Attention.HeadNorms> after = multi.norms().filter(Attention.HeadNorms::afterRotation);
         if (after.isPresent()) {
             q = Parts.norm(scope, q, after.get().query(), weights);
             k = Parts.norm(scope, k, after.get().key(), weights);
         }
         Tensor v = scope.call("decoder", "heads", qkv.get(2), multi.kvHeads()); // [B, K, T, D]
-        int tokens = Math.toIntExact(x.size(1));
+        if (past != null) {
+            List<Tensor> seen = past.with(scope, k, v, multi.window());
+            k = seen.get(0); // [B, K, S, D]
+            v = seen.get(1);
+        }
         if (multi.position() instanceof Position.Alibi alibi) {
             return scope.call(
                     "decoder",
@@ -104,10 +123,14 @@ final class AttentionPart {
                     alibi.scaled() ? multi.scale() : 1.0,
                     alibi.bfloat16() ? FloatType.BFLOAT16 : FloatType.FLOAT32);
         }
+        int tokens = Math.toIntExact(x.size(1));
         boolean limited = multi.window() > 0 && multi.window() < tokens;
         if (multi.softcap() > 0) {
-            Tensor mask = positions.mask(tokens, limited ? multi.window() : Integer.MAX_VALUE);
+            Tensor mask = positions.mask(tokens, limited ? multi.window() : Integer.MAX_VALUE); // one query sees all
             return scope.call("decoder", "attend_capped", q, k, v, mask, multi.scale(), multi.softcap());
+        }
+        if (past != null) {
+            return scope.call("decoder", "attend_last", q, k, v, multi.scale());
         }
         return limited
                 ? scope.call("decoder", "attend_masked", q, k, v, positions.mask(tokens, multi.window()), multi.scale())
@@ -132,10 +155,12 @@ final class AttentionPart {
         return multi.inputs().stream().map(module -> linear(scope, x, module)).toList();
     }
 
-    private Tensor placed(Scope scope, Tensor x, Attention.MultiHead multi, int heads) {
+    private Tensor placed(Scope scope, Tensor x, Attention.MultiHead multi, int heads, @Nullable KeyValues past) {
         if (multi.position() instanceof Position.Rotary rotary) {
-            PositionTables.Rotation table = positions.rotation(rotary, Math.toIntExact(x.size(1)));
-            return scope.call("decoder", "rotary_heads", x, heads, table.cos(), table.sin(), rotary.interleaved());
+            PositionTables.Rotation table = positions.rotation(rotary, tokens(x, past));
+            int start = past == null ? 0 : past.length();
+            return scope.call(
+                    "decoder", "rotary_heads", x, heads, table.cos(), table.sin(), start, rotary.interleaved());
         }
         return scope.call("decoder", "heads", x, heads);
     }

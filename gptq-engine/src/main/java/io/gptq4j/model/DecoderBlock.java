@@ -164,13 +164,17 @@ public final class DecoderBlock {
 
     /** From the stage before {@code stage} to it. */
     public State advance(Scope scope, Stage stage, State state) {
+        return advance(scope, stage, state, null);
+    }
+
+    private State advance(Scope scope, Stage stage, State state, @Nullable KeyValues past) {
         return switch (stage) {
             case ATTENTION_IN -> throw new IllegalArgumentException("A block begins with begin(), not advance()");
             case ATTENTION_MID -> state;
             case ATTENTION_OUT -> {
                 try (Scope step = scope.child()) {
                     Tensor x = input(step, state, block.norms().attentionIn());
-                    yield new State(state.residual, attention.gathered(scope, x));
+                    yield new State(state.residual, attention.gathered(scope, x, past));
                 }
             }
             case MLP_IN -> {
@@ -249,10 +253,20 @@ public final class DecoderBlock {
 
     /** All stages in one go. */
     public Tensor forward(Scope scope, Tensor hidden) {
+        return forward(scope, hidden, null);
+    }
+
+    /**
+     * The same for one more token of each window.
+     *
+     * @param hidden the block's input, [B, 1, C]
+     * @param past of the tokens before, in this block; the token is added to it
+     */
+    public Tensor forward(Scope scope, Tensor hidden, @Nullable KeyValues past) {
         State state = begin(scope, hidden);
         for (Stage stage : Stage.values()) {
             if (stage != Stage.ATTENTION_IN) {
-                state = advance(scope, stage, state);
+                state = advance(scope, stage, state, past);
             }
         }
         return finish(scope, state);

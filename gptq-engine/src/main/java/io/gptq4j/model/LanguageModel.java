@@ -3,6 +3,7 @@ package io.gptq4j.model;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.checkpoint.CheckpointException;
 import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.Halves;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import io.gptq4j.tensor.Torch;
@@ -16,12 +17,10 @@ import java.util.Map;
 /**
  * A checkpoint, float or GPTQ, ready to run on a device. Nothing of it stays in memory between calls but small tables:
  * embedding, blocks and head are read when they are asked for, so that a model larger than memory can be run block by
- * block. Not thread-safe.
+ * block. Not thread-safe; blocks may be run by the threads of its {@linkplain #halves halves}.
  */
 public final class LanguageModel implements AutoCloseable {
-    /** Tokens that go through a part of a block together: enough to fill a CPU's cores, or a GPU. */
     private static final int CPU_TOKENS = 2048;
-
     private static final int GPU_TOKENS = 16_384;
 
     private final Architecture architecture;
@@ -29,6 +28,7 @@ public final class LanguageModel implements AutoCloseable {
     private final FloatType type;
     private final Scope scope;
     private final PositionTables positions;
+    private final Halves halves;
 
     private LanguageModel(Architecture architecture, ModelWeights weights, FloatType type, Scope scope) {
         this.architecture = architecture;
@@ -36,6 +36,7 @@ public final class LanguageModel implements AutoCloseable {
         this.type = type;
         this.scope = scope;
         this.positions = new PositionTables(scope, type);
+        this.halves = new Halves(scope.isGpu());
     }
 
     /**
@@ -70,9 +71,19 @@ public final class LanguageModel implements AutoCloseable {
         return scope.isGpu();
     }
 
-    /** How many tokens should go through a part of a block together, in windows of any length. */
+    /** How many tokens should be on their way through a block at a time, in windows of any length: enough to fill a CPU's cores, or a GPU. */
+    public static int tokensAtOnce(boolean gpu) {
+        return gpu ? GPU_TOKENS : CPU_TOKENS;
+    }
+
+    /** How many tokens should go through a part of a block together; each of the halves has as many. */
     public int batchTokens() {
-        return isOnGpu() ? GPU_TOKENS : CPU_TOKENS;
+        return tokensAtOnce(isOnGpu()) / halves.count();
+    }
+
+    /** Those who go through batches with it; each has a scope of its own for each of them. */
+    public Halves halves() {
+        return halves;
     }
 
     /** A fresh scope on the model's device. */
@@ -109,7 +120,7 @@ public final class LanguageModel implements AutoCloseable {
         private final Scope own = scope.child();
         private final Map<String, Tensor> tensors = new HashMap<>();
 
-        Tensor get(String name) throws IOException {
+        synchronized Tensor get(String name) throws IOException {
             Tensor tensor = tensors.get(name);
             if (tensor == null) {
                 tensor = weights.load(own, name, type);
@@ -119,7 +130,7 @@ public final class LanguageModel implements AutoCloseable {
         }
 
         /** A matrix with each row divided by its length. */
-        Tensor normalizedRows(String name) throws IOException {
+        synchronized Tensor normalizedRows(String name) throws IOException {
             String key = name + " with normalized rows";
             Tensor tensor = tensors.get(key);
             if (tensor == null) {
@@ -154,6 +165,11 @@ public final class LanguageModel implements AutoCloseable {
 
         /** The input of the first block for B windows of T token ids, [B, T, C], owned by {@code target}. */
         public Tensor embed(Scope target, int[][] windows) throws IOException {
+            return embed(target, windows, 0);
+        }
+
+        /** The same for tokens in the middle of windows, of which the first has position {@code start}. */
+        public Tensor embed(Scope target, int[][] windows, int start) throws IOException {
             Embedding embedding = architecture.embedding();
             try (Scope step = kept.step()) {
                 Tensor tokens = kept.get(embedding.tokens() + ".weight"); // [V, embedding size]
@@ -167,7 +183,7 @@ public final class LanguageModel implements AutoCloseable {
                 if (embedding.positions().isPresent()) {
                     Embedding.LearnedPositions learned = embedding.positions().get();
                     Tensor table = kept.get(learned.name() + ".weight");
-                    x = step.call("decoder", "add_positions", x, table, learned.offset());
+                    x = step.call("decoder", "add_positions", x, table, learned.offset() + start);
                 }
                 if (embedding.norm().isPresent()) {
                     x = Parts.norm(step, x, embedding.norm().get(), kept::get);
@@ -380,6 +396,7 @@ public final class LanguageModel implements AutoCloseable {
 
     @Override
     public void close() {
+        halves.close();
         scope.close();
     }
 }

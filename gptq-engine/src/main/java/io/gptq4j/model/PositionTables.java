@@ -10,7 +10,8 @@ import java.util.Map;
 
 /**
  * The position-dependent constants of a model's attention, made on first use and kept for all blocks. Those for the window
- * length asked for last are kept, or for a longer one where that makes no difference.
+ * length asked for last are kept, or for a longer one where that makes no difference; so windows that are under way at one time
+ * must have one length. Thread-safe.
  */
 final class PositionTables {
     private final Scope scope;
@@ -33,7 +34,7 @@ final class PositionTables {
     record Rotation(Tensor cos, Tensor sin, float[] plain, float[] used) {}
 
     /** The rotary tables for windows of {@code length} tokens. */
-    Rotation rotation(Position.Rotary rotary, int length) {
+    synchronized Rotation rotation(Position.Rotary rotary, int length) {
         Rotation known = rotations.get(rotary);
         try (Scope step = scope.child()) {
             float[] plain = known != null
@@ -63,7 +64,7 @@ final class PositionTables {
     }
 
     /** Which of {@code length} keys each query sees, if it looks {@code window} positions back; bool [T, T]. */
-    Tensor mask(int length, int window) {
+    synchronized Tensor mask(int length, int window) {
         Tensor known = masks.get(window);
         if (known != null && known.size(0) == length) {
             return known;
@@ -79,7 +80,7 @@ final class PositionTables {
     }
 
     /** ALiBi's slopes, [H], as float32. */
-    Tensor slopes(int heads, double largest) {
+    synchronized Tensor slopes(int heads, double largest) {
         return slopes.computeIfAbsent(new SlopesKey(heads, largest), key -> {
             float[] values = alibiSlopes(heads, largest);
             return scope.floats(values, values.length);

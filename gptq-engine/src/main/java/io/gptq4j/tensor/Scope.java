@@ -21,7 +21,8 @@ import java.util.function.Supplier;
 
 /**
  * Owns tensors: closing a scope frees every tensor made in it and not moved elsewhere, and all its child scopes. One
- * scope per block, and a child per step inside, bounds the memory of a run. Not thread-safe.
+ * scope per block, and a child per step inside, bounds the memory of a run. Not thread-safe, but children of one scope may be made
+ * and used by the threads of {@link Halves}.
  */
 public final class Scope implements AutoCloseable {
     private final Torch torch;

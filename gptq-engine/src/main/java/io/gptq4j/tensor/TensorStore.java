@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps tensors that nobody computes with at the moment: on the device as long as its budget lasts, then in host memory,
- * then in a scratch file. Where a tensor was does not change its value. Belongs to one session's thread.
+ * then in a scratch file. Where a tensor was does not change its value. Belongs to one session's thread, or to its {@link Halves}.
  */
 public final class TensorStore implements AutoCloseable {
     private final Scope scope;
@@ -72,7 +72,7 @@ public final class TensorStore implements AutoCloseable {
      *
      * @throws IOException if the scratch file cannot be written, for want of space for example
      */
-    public Kept put(Tensor tensor) throws IOException {
+    public synchronized Kept put(Tensor tensor) throws IOException {
         long[] shape = tensor.shape();
         long[] kind; // torch's number of the type, and bytes per element
         try (Tensor answer = scope.call("decoder", "type_and_width", tensor)) {
@@ -98,7 +98,9 @@ public final class TensorStore implements AutoCloseable {
         return new Kept() {
             @Override
             public Tensor take(Scope target) {
-                onDevice -= bytes;
+                synchronized (TensorStore.this) {
+                    onDevice -= bytes;
+                }
                 return tensor.moveTo(target);
             }
         };
@@ -110,8 +112,10 @@ public final class TensorStore implements AutoCloseable {
         return new Kept() {
             @Override
             public Tensor take(Scope target) {
-                onHost -= bytes;
-                hosted.remove(encoded);
+                synchronized (TensorStore.this) {
+                    onHost -= bytes;
+                    hosted.remove(encoded);
+                }
                 try (encoded) {
                     return decoded(target, encoded, type, shape);
                 }
@@ -131,7 +135,10 @@ public final class TensorStore implements AutoCloseable {
                 FileChannel channel = channel();
                 try (Tensor bytesRead =
                         target.hostBytes(bytes, (offset, part) -> read(channel, region + offset, part))) {
-                    free.computeIfAbsent(bytes, length -> new ArrayDeque<>()).push(region);
+                    synchronized (TensorStore.this) {
+                        free.computeIfAbsent(bytes, length -> new ArrayDeque<>())
+                                .push(region);
+                    }
                     return decoded(target, bytesRead, type, shape);
                 }
             }
@@ -145,7 +152,7 @@ public final class TensorStore implements AutoCloseable {
     }
 
     /** Bytes in memory now, on the device and the host together. */
-    public long inMemory() {
+    public synchronized long inMemory() {
         return onDevice + onHost;
     }
 
@@ -165,7 +172,7 @@ public final class TensorStore implements AutoCloseable {
         return start;
     }
 
-    private FileChannel channel() throws IOException {
+    private synchronized FileChannel channel() throws IOException {
         if (file == null) {
             Path path = Files.createTempFile(budget.scratch, ".gptq4j-states", ".tmp");
             file = FileChannel.open(

@@ -11,14 +11,15 @@ import java.io.IOException;
 import java.lang.management.MemoryUsage;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
  * A session with libtorch on one device. Open it once, on the thread that computes: libtorch has its own threads, and
- * calling it from several Java threads only makes them compete. Not thread-safe.
+ * calling it from several Java threads only makes them compete, unless they share its threads out as {@link Halves} do. Apart from
+ * those not thread-safe.
  */
 public final class Torch implements AutoCloseable {
     private static final Pattern CUDA = Pattern.compile("(?:cuda|gpu)(?::(\\d+))?");
@@ -32,7 +33,7 @@ public final class Torch implements AutoCloseable {
     private final long chunk;
     private final PtNDManager host;
     private final Scope root;
-    private final Map<String, Script> scripts = new HashMap<>();
+    private final Map<String, Script> scripts = new ConcurrentHashMap<>();
 
     private Torch(Device device, long chunk) {
         this.device = device;

@@ -43,6 +43,23 @@ public final class Worker implements AutoCloseable {
             this.future = future;
         }
 
+        /** Waits until the task has ended in any way, even if the caller is interrupted meanwhile. */
+        void awaitEnd() {
+            boolean interrupted = false;
+            while (!future.isDone()) {
+                try {
+                    future.get();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                } catch (ExecutionException e) {
+                    break; // which await() tells
+                }
+            }
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+
         /**
          * Waits for the result.
          *

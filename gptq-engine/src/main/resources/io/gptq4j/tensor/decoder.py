@@ -162,9 +162,19 @@ class Decoder(Module):
   def heads(self: __torch__.Decoder, x: Tensor, H: int) -> Tensor:
     return torch.transpose(self.split_heads(x, H), 1, 2)
 
-  def rotary_heads(self: __torch__.Decoder, x: Tensor, H: int, cos: Tensor, sin: Tensor, interleaved: bool) -> Tensor:
-    T = torch.size(x, 1)
-    return torch.transpose(self.rotated(self.split_heads(x, H), cos[0:T], sin[0:T], interleaved), 1, 2)
+  # The same rotated; the first token's position is `start`.
+  def rotary_heads(self: __torch__.Decoder, x: Tensor, H: int, cos: Tensor, sin: Tensor, start: int, interleaved: bool) -> Tensor:
+    end = start + torch.size(x, 1)
+    return torch.transpose(self.rotated(self.split_heads(x, H), cos[start:end], sin[start:end], interleaved), 1, 2)
+
+  # Room for what `capacity` tokens have, in the shape of x [B, K, 1, D].
+  def room(self: __torch__.Decoder, x: Tensor, capacity: int) -> Tensor:
+    return torch.zeros([torch.size(x, 0), torch.size(x, 1), capacity, torch.size(x, 3)], dtype=x.dtype, device=x.device)
+
+  # Puts x [B, K, 1, D] in the place of token `end`; returns a view of the tokens from `start` to it.
+  def kept(self: __torch__.Decoder, all: Tensor, x: Tensor, end: int, start: int) -> Tensor:
+    _0 = torch.copy_(torch.slice(all, 2, end, end + 1), x)
+    return torch.slice(all, 2, start, end + 1)
 
   # One part of a fused projection [B, T, G * n * D]: of the n heads of each of G groups, those from `start` to `end`.
   def fused_part(self: __torch__.Decoder, x: Tensor, G: int, n: int, start: int, end: int) -> Tensor:
@@ -213,6 +223,14 @@ class Decoder(Module):
     y = torch.scaled_dot_product_attention(q, k4, v4, None, 0., True, scale=scale)
     return torch.flatten(torch.transpose(y, 1, 2), 2)
 
+  # Attention of one query of each window, q [B, H, 1, D], over all keys; heads that share keys are queries of one head to the operator.
+  # Returns [B, 1, H * E].
+  def attend_last(self: __torch__.Decoder, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    B = torch.size(q, 0)
+    shared = torch.reshape(q, [B, torch.size(k, 1), -1, torch.size(q, 3)])
+    y = torch.scaled_dot_product_attention(shared, k, v, None, 0., False, scale=scale)
+    return torch.reshape(y, [B, 1, -1])
+
   # k with each of its heads as often as heads of q share it.
   def repeated(self: __torch__.Decoder, k: Tensor, q: Tensor) -> Tensor:
     repeats = torch.size(q, 1) // torch.size(k, 1)
@@ -242,23 +260,24 @@ class Decoder(Module):
       _0 = torch.append(results, torch.matmul(shares, v4[:, start:end]))
     return torch.flatten(torch.transpose(torch.cat(results, 1), 1, 2), 2)
 
-  # Causal attention with linear biases (ALiBi): slope[h] * key position is added to each score; q, k, v [B, H or K, T, D]. A
-  # few heads at a time, since the biases of all would take H * T * T numbers. `rounding` is the type in which the models' own
+  # Causal attention with linear biases (ALiBi): slope[h] * key position is added to each score; q [B, H, T, D] of the last T of
+  # S tokens, k and v [B, K, S, D]. A few heads at a time, since the biases of all would take H * T * T numbers. `rounding` is the type in which the models' own
   # code computes the biases.
   def attend_alibi(self: __torch__.Decoder, q: Tensor, k: Tensor, v: Tensor, slopes: Tensor, scale: float, factor: float, rounding: int) -> Tensor:
     T = torch.size(q, 2)
+    S = torch.size(k, 2)
     H = torch.size(q, 1)
-    positions = torch.arange(0, T, 1, dtype=4, device=q.device).to(6)
-    future = torch.gt(torch.unsqueeze(positions, 0), torch.unsqueeze(positions, 1))              # [T, T]
+    positions = torch.arange(0, S, 1, dtype=4, device=q.device).to(6)
+    future = torch.gt(torch.unsqueeze(positions, 0), torch.unsqueeze(positions[S - T:S], 1))     # [T, S]
     k4 = self.repeated(k, q)
     v4 = self.repeated(v, q)
     results = annotate(List[Tensor], [])
-    chunk = max(1, 16777216 // (T * T))
+    chunk = max(1, 16777216 // (T * S))
     for start in range(0, H, chunk):
       end = min(start + chunk, H)
       bias = torch.mul(torch.reshape(slopes[start:end], [-1, 1, 1]).to(rounding), positions.to(rounding)).to(6)
-      bias = torch.mul(bias, factor)                                                             # [chunk, 1, T]
-      mask = torch.type_as(torch.masked_fill(torch.expand(bias, [-1, T, T]), future, -3.4028234663852886e+38), q)
+      bias = torch.mul(bias, factor)                                                             # [chunk, 1, S]
+      mask = torch.type_as(torch.masked_fill(torch.expand(bias, [-1, T, S]), future, -3.4028234663852886e+38), q)
       y = torch.scaled_dot_product_attention(q[:, start:end], k4[:, start:end], v4[:, start:end], torch.unsqueeze(mask, 0), 0., False, scale=scale)
       _0 = torch.append(results, y)
     return torch.flatten(torch.transpose(torch.cat(results, 1), 1, 2), 2)
@@ -268,12 +287,13 @@ class Decoder(Module):
     return torch.contiguous(torch.slice(x, -1, 0, n))
 
   # Multi-head latent attention: q [B, T, H * (p + r)]; kv [B, T, H * (p + e)], of each head p channels of the key and the value;
-  # latent [B, T, n + r], whose last r channels are those of all heads' keys that are rotated. Returns [B, T, H * e].
-  def attend_latent(self: __torch__.Decoder, q: Tensor, kv: Tensor, latent: Tensor, cos: Tensor, sin: Tensor, interleaved: bool, H: int, p: int, scale: float) -> Tensor:
-    T = torch.size(q, 1)
+  # latent [B, T, n + r], whose last r channels are those of all heads' keys that are rotated. Returns queries and keys [B, H, T,
+  # p + r], and values [B, H, T, e]; the first token's position is `start`.
+  def latent_heads(self: __torch__.Decoder, q: Tensor, kv: Tensor, latent: Tensor, cos: Tensor, sin: Tensor, start: int, interleaved: bool, H: int, p: int) -> Tuple[Tensor, Tensor, Tensor]:
+    end = start + torch.size(q, 1)
     r = torch.size(cos, -1)
-    c = cos[0:T]
-    s = sin[0:T]
+    c = cos[start:end]
+    s = sin[start:end]
     q4 = self.split_heads(q, H)
     kv4 = self.split_heads(kv, H)
     n = torch.size(latent, -1)
@@ -282,7 +302,7 @@ class Decoder(Module):
     turned = self.rotated(torch.slice(q4, -1, p, p + r), c, s, interleaved)
     q4 = torch.cat([torch.slice(q4, -1, 0, p), turned], -1)
     v4 = torch.slice(kv4, -1, p, torch.size(kv4, -1))
-    return self.attend(torch.transpose(q4, 1, 2), torch.transpose(k4, 1, 2), torch.transpose(v4, 1, 2), scale)
+    return (torch.transpose(q4, 1, 2), torch.transpose(k4, 1, 2), torch.transpose(v4, 1, 2))
 
   # Log-probabilities, float64 [B * (T - 1)], of tokens 2 .. T given what stands before each; a stretch of positions at
   # a time, since the logits of a whole window can exceed a gigabyte.

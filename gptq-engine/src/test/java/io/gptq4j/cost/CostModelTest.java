@@ -187,10 +187,11 @@ class CostModelTest {
         CostModel own = model(new Run(4, 8, FloatType.FLOAT32, false, 350_000, 0, 0, 0, 1L << 40, false, 2));
         assertThat(cost(text.estimate(MACHINE), Step.SELF_CALIBRATION).seconds())
                 .isZero();
-        // 16 tokens are one piece, of 1 to 15 tokens, through 2 blocks, and one position through the head each time.
-        double linear = 2.0 * 36_864 * 2 * 120; // 1 + 2 + ... + 15
-        double attention = 2.0 * 64 * 2 * 1240; // 1 + 4 + ... + 225
-        double head = 15 * 2.0 * 100 * 64;
+        // 16 tokens are two pieces, but at least 16 are made; 7 tokens of each through 2 blocks and the head.
+        double tokens = 16 * 7;
+        double linear = 2.0 * 36_864 * 2 * tokens;
+        double attention = 2.0 * 64 * 2 * 8 * tokens;
+        double head = 2.0 * 100 * 64 * tokens;
         assertThat(cost(own.estimate(MACHINE), Step.SELF_CALIBRATION).flops())
                 .isCloseTo(linear + attention + head, within(1.0));
         assertThat(cost(own.estimate(MACHINE), Step.HESSIAN).flops())

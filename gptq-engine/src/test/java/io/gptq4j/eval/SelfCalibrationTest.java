@@ -2,6 +2,7 @@ package io.gptq4j.eval;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.checkpoint.Checkpoint;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.families.ModelFamilies;
@@ -14,12 +15,14 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Random;
 import java.util.Set;
+import java.util.SplittableRandom;
 import java.util.function.IntPredicate;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class SelfCalibrationTest extends CpuTest {
     private static final int VOCAB = 4096;
@@ -40,36 +43,33 @@ class SelfCalibrationTest extends CpuTest {
         checkpoint.close();
     }
 
-    private int[][] windows(int count, int seqlen, IntPredicate begins, long seed) throws Exception {
-        return new SelfCalibration(model, new TensorStore.Budget(0, 0, directory), (done, blocks) -> {})
-                .windows(count, seqlen, begins, seed);
+    private SelfCalibration calibration(Evaluator.Progress progress) {
+        return new SelfCalibration(model, new TensorStore.Budget(1L << 30, 1L << 30, directory), progress);
+    }
+
+    private int[] stream(Pieces pieces, boolean together, IntPredicate begins, long seed) throws Exception {
+        return calibration((done, passes) -> {}).stream(pieces, together, begins, seed);
     }
 
     /** The choice done again by hand, from the logits of each piece alone. */
     @Test
     void drawsEachTokenByTheProbabilitiesThatTheModelGivesIt() throws Exception {
         long seed = 7;
-        int pieces = 6;
-        int[] stream = windows(1, pieces * SelfCalibration.PIECE, id -> true, seed)[0];
-        Random random = new Random(seed);
-        int[][] expected = new int[pieces][];
-        Arrays.setAll(expected, p -> new int[] {random.nextInt(VOCAB)});
-        assertThat(stream[0]).isEqualTo(expected[0][0]);
-        for (int length = 1; length < SelfCalibration.PIECE; length++) {
-            for (int p = 0; p < pieces; p++) {
-                float draw = random.nextFloat();
-                int token = stream[p * SelfCalibration.PIECE + length];
-                double[] range = range(expected[p], token);
-                assertThat((double) draw)
-                        .as("seed %d, piece %d, token %d", seed, p, length)
+        int length = 8;
+        int[] stream = stream(new Pieces(length, 16, 2), true, id -> true, seed);
+        assertThat(stream).hasSize(32 * length);
+        SplittableRandom random = new SplittableRandom(seed);
+        for (int p = 0; p < 32; p++) {
+            SplittableRandom chances = random.split();
+            int[] piece = Arrays.copyOfRange(stream, p * length, (p + 1) * length);
+            assertThat(piece[0]).isEqualTo(chances.nextInt(VOCAB));
+            for (int t = 1; t < length; t++) {
+                double[] range = range(Arrays.copyOf(piece, t), piece[t]);
+                assertThat((double) chances.nextFloat())
+                        .as("seed %d, piece %d, token %d", seed, p, t)
                         .isBetween(range[0], range[1]);
-                expected[p] = Arrays.copyOf(expected[p], length + 1);
-                expected[p][length] = token;
             }
         }
-        assertThat(stream)
-                .containsExactly(
-                        Arrays.stream(expected).flatMapToInt(Arrays::stream).toArray());
     }
 
     /** Which draws lead to a token after some others: between the probabilities of all before it in the vocabulary, and its own. */
@@ -89,17 +89,26 @@ class SelfCalibrationTest extends CpuTest {
     }
 
     @Test
-    void givesTheSameWindowsForTheSameSeedAndOthersForAnother() throws Exception {
-        int[][] windows = windows(3, 10, id -> true, 1); // 30 tokens, cut from 2 pieces
-        assertThat(windows).hasDimensions(3, 10).isDeepEqualTo(windows(3, 10, id -> true, 1));
-        assertThat(windows(3, 10, id -> true, 2)[0]).isNotEqualTo(windows[0]);
+    void givesTheSameTextForTheSameSeedAndAnotherForAnother() throws Exception {
+        Pieces pieces = new Pieces(8, 16, 1);
+        int[] stream = stream(pieces, true, id -> true, 1);
+        assertThat(stream).isEqualTo(stream(pieces, true, id -> true, 1));
+        assertThat(stream).isNotEqualTo(stream(pieces, true, id -> true, 2));
+    }
+
+    @Test
+    void givesTheSameTextInAnyNumberOfRoundsAndBlockByBlock() throws Exception {
+        int[] stream = stream(new Pieces(8, 32, 1), true, id -> true, 1);
+        assertThat(stream).isEqualTo(stream(new Pieces(8, 16, 2), true, id -> true, 1));
+        assertThat(stream).isEqualTo(stream(new Pieces(8, 32, 1), false, id -> true, 1));
+        assertThat(stream).isEqualTo(stream(new Pieces(8, 16, 2), false, id -> true, 1));
     }
 
     @Test
     void beginsPiecesOnlyWithWhatMayBeginText() throws Exception {
-        int[] stream = windows(1, 400, id -> id >= 100 && id < 105, 3)[0];
+        int[] stream = stream(new Pieces(4, 50, 1), true, id -> id >= 100 && id < 105, 3);
         Set<Integer> first = new HashSet<>();
-        for (int i = 0; i < stream.length; i += SelfCalibration.PIECE) {
+        for (int i = 0; i < stream.length; i += 4) {
             first.add(stream[i]);
         }
         assertThat(first).containsExactlyInAnyOrder(100, 101, 102, 103, 104);
@@ -107,31 +116,37 @@ class SelfCalibrationTest extends CpuTest {
 
     @Test
     void beginsWithAnyTokenIfNoneMayBeginText() throws Exception {
-        assertThat(windows(1, 4, id -> false, 3)[0][0]).isBetween(0, VOCAB - 1);
+        assertThat(stream(new Pieces(2, 16, 1), true, id -> false, 3)[0]).isBetween(0, VOCAB - 1);
     }
 
     @Test
-    void makesNothingUpIfNothingIsWanted() throws Exception {
-        assertThat(windows(0, 10, id -> true, 1)).isEmpty();
+    void addsWindowsOfTheTextsLength() throws Exception {
+        CalibrationSet text = new CalibrationSet(new int[][] {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}}, "a test");
+        CalibrationSet both = calibration((done, passes) -> {}).extended(text, 3, id -> true, 1);
+        assertThat(both.windows()).hasDimensions(4, 10);
+        assertThat(both.windows()[0]).isEqualTo(text.windows()[0]);
+        int[] stream = stream(new Pieces(10, 16, 1), true, id -> true, 1);
+        assertThat(both.windows()[1]).isEqualTo(Arrays.copyOfRange(stream, 0, 10));
+        assertThat(both.windows()[3]).isEqualTo(Arrays.copyOfRange(stream, 20, 30));
+        assertThat(calibration((done, passes) -> {}).extended(text, 0, id -> true, 1))
+                .isSameAs(text);
     }
 
-    @Test
-    void fillsSeveralBatchesAndTellsHowFarItIs() throws Exception {
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void tellsHowFarItIs(boolean together) throws Exception {
         List<String> told = new ArrayList<>();
-        int[][] windows = new SelfCalibration(
-                        model,
-                        new TensorStore.Budget(1 << 30, 1 << 30, directory),
-                        (done, blocks) -> told.add(done + "/" + blocks))
-                .windows(20, 512, id -> true, 1); // 640 pieces
-        assertThat(windows).hasDimensions(20, 512);
-        assertThat(told).hasSize(90).startsWith("1/90", "2/90").endsWith("89/90", "90/90");
+        calibration((done, passes) -> told.add(done + "/" + passes)).stream(
+                new Pieces(3, 16, 2), together, id -> true, 1);
+        assertThat(told).containsExactly("1/4", "2/4", "3/4", "4/4");
     }
 
-    @Test
-    void leavesNoTensorBehind() throws Exception {
-        windows(1, 8, id -> true, 1); // makes the rotary tables, which the model keeps
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void leavesNoTensorBehind(boolean together) throws Exception {
+        stream(new Pieces(8, 16, 1), together, id -> true, 1); // makes the rotary tables, which the model keeps
         int before = LiveTensors.count(torch);
-        windows(2, 8, id -> true, 1);
+        stream(new Pieces(8, 16, 2), together, id -> true, 1);
         assertThat(LiveTensors.count(torch)).isEqualTo(before);
     }
 }

@@ -107,7 +107,8 @@ class QuantizedCodesTest extends CpuTest {
         }
         assertThat(modules).hasSameSizeAs(expected);
         for (int i = 0; i < expected.size(); i++) {
-            assertSame(modules.get(i), expected.get(i), 0); // Hessians are summed in another order
+            // Hessians are summed in another order; what tips a code in one block tips more in the next.
+            assertSame(modules.get(i), expected.get(i), 2, 50);
         }
     }
 
@@ -131,7 +132,7 @@ class QuantizedCodesTest extends CpuTest {
             List<Tensor> exact = new ArrayList<>(); // in the float model
             try (LanguageModel.Embedder embedder = model.embedder()) {
                 for (int[][] batch :
-                        CalibrationSet.batches(TinyModels.windows(5).windows(), 2048)) {
+                        CalibrationSet.batches(TinyModels.windows(5).windows(), model.batchTokens())) {
                     hidden.add(embedder.embed(scope, batch));
                     exact.add(embedder.embed(scope, batch));
                 }
@@ -154,17 +155,20 @@ class QuantizedCodesTest extends CpuTest {
                                 .map(state -> source.advance(scope, modules.stage(), state))
                                 .toList();
                     }
-                    Hessian hessian =
-                            new Hessian(scope, modules.modules().get(0).in());
+                    int in = modules.modules().get(0).in();
                     boolean followed = options.refinement().floatTarget();
-                    for (DecoderBlock.State state : at) {
+                    List<Hessian> halves = List.of(new Hessian(scope, in), new Hessian(scope, in));
+                    for (int b = 0; b < at.size(); b++) {
+                        Hessian half = halves.get(b % 2);
                         if (followed) {
-                            float[] x = seen(scope, block, state, modules).weighted();
-                            hessian.add(scope.floats(x, x.length / hessian.size(), hessian.size()));
+                            float[] x = seen(scope, block, at.get(b), modules).weighted();
+                            half.add(scope.floats(x, x.length / in, in));
                         } else {
-                            block.inputs(scope, state, List.of(modules), false, (i, x, share) -> hessian.add(x));
+                            block.inputs(scope, at.get(b), List.of(modules), false, (i, x, share) -> half.add(x));
                         }
                     }
+                    Hessian hessian = halves.get(0);
+                    hessian.add(halves.get(1));
                     if (modules.expert().isEmpty()) {
                         assertThat(hessian.tokens()).isEqualTo(90 * 24);
                     } else {
@@ -335,6 +339,11 @@ class QuantizedCodesTest extends CpuTest {
 
     /** The same but for some units in the last place of the scales, which are positive. */
     private static void assertSame(QuantizedLinear actual, QuantizedLinear expected, int units) {
+        assertSame(actual, expected, units, 200);
+    }
+
+    /** The same, with one code in {@code most} at most that differs. */
+    private static void assertSame(QuantizedLinear actual, QuantizedLinear expected, int units, int most) {
         assertThat(actual.bits()).isEqualTo(expected.bits());
         assertThat(actual.groupSize()).isEqualTo(expected.groupSize());
         for (int g = 0; g < expected.scales().length; g++) {
@@ -355,7 +364,7 @@ class QuantizedCodesTest extends CpuTest {
         // A matrix product over other rows may sum in another order, and a last bit tip a code and those after it.
         assertThat(differing)
                 .as("differing codes of " + expected.name())
-                .isLessThanOrEqualTo(actual.outFeatures() * actual.inFeatures() / 200);
+                .isLessThanOrEqualTo(actual.outFeatures() * actual.inFeatures() / most);
     }
 
     /** scale * (code - zero), row-major [out, in], by the format's definition. */

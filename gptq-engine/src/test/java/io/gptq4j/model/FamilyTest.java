@@ -8,6 +8,8 @@ import io.gptq4j.eval.Evaluator;
 import io.gptq4j.model.families.ModelFamilies;
 import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.Scope;
+import io.gptq4j.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -45,7 +47,36 @@ public abstract class FamilyTest extends CpuTest {
         }
     }
 
-    /** In any type; checks that the log-likelihoods are those of the logits. */
+    /** Checks that the model, asked for one token after the other, gives the logits that it gives of all together. */
+    private static void assertGoesOn(LanguageModel model, float[] expected) throws Exception {
+        int vocab = model.architecture().vocabSize();
+        try (Scope scope = model.scope();
+                LanguageModel.Embedder embedder = model.embedder();
+                LanguageModel.Output output = model.output()) {
+            List<DecoderBlock> blocks = new ArrayList<>();
+            List<KeyValues> past = new ArrayList<>();
+            try (BlockReader reader = model.blocks()) {
+                for (int layer = 0; layer < model.architecture().layers(); layer++) {
+                    blocks.add(model.block(scope, reader));
+                    past.add(new KeyValues(scope, IDS.length));
+                }
+            }
+            for (int t = 0; t < IDS.length; t++) {
+                Tensor x = embedder.embed(scope, new int[][] {{IDS[t]}}, t);
+                for (int layer = 0; layer < blocks.size(); layer++) {
+                    x = blocks.get(layer).forward(scope, x, past.get(layer));
+                }
+                float[] logits = output.logits(x, 0, 1);
+                for (int v = 0; v < vocab; v++) {
+                    assertThat((double) logits[v])
+                            .as("logit %d of token %d, after those before it", v, t)
+                            .isCloseTo(expected[t * vocab + v], within(1e-3));
+                }
+            }
+        }
+    }
+
+    /** In any type; checks that the log-likelihoods are those of the logits, and that tokens may come one by one. */
     private static float[] logits(Checkpoint checkpoint, FloatType type) throws Exception {
         try (LanguageModel model =
                 LanguageModel.open(torch, checkpoint, ModelFamilies.architecture(checkpoint), type)) {
@@ -54,6 +85,9 @@ public abstract class FamilyTest extends CpuTest {
             assertThat(parts).hasSize(1);
             float[] logits = parts.get(0);
             int vocab = model.architecture().vocabSize();
+            if (type == FloatType.FLOAT32) {
+                assertGoesOn(model, logits);
+            }
             for (int t = 1; t < IDS.length; t++) {
                 double sum = 0;
                 for (int v = 0; v < vocab; v++) {

@@ -1,0 +1,77 @@
+package io.gptq4j.eval;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.gptq4j.checkpoint.ModelConfig;
+import io.gptq4j.model.Architecture;
+import io.gptq4j.model.families.ModelFamilies;
+import io.gptq4j.tensor.FloatType;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class PiecesTest {
+    private static Architecture llama(int layers, int hidden, int ffn, int heads, int kvHeads) throws Exception {
+        return ModelFamilies.architecture(ModelConfig.of(
+                Map.of(
+                        "model_type", "llama",
+                        "num_hidden_layers", layers,
+                        "hidden_size", hidden,
+                        "intermediate_size", ffn,
+                        "num_attention_heads", heads,
+                        "num_key_value_heads", kvHeads,
+                        "vocab_size", 32_000),
+                "config.json"));
+    }
+
+    @Test
+    void areAsLongAsAWindowUpToALimitWhereTheModelIsSmall() throws Exception {
+        Architecture small = llama(6, 256, 704, 8, 4);
+        assertThat(Pieces.of(small, FloatType.FLOAT32, 96, 32, 512)).isEqualTo(new Pieces(512, 32, 1));
+        assertThat(Pieces.of(small, FloatType.FLOAT32, 96, 32, 100)).isEqualTo(new Pieces(100, 32, 1));
+        assertThat(Pieces.of(small, FloatType.FLOAT32, 96, 32, 2048)).isEqualTo(new Pieces(512, 128, 1));
+    }
+
+    @Test
+    void areNeverFewerAtATimeThanProductsNeed() throws Exception {
+        Pieces few = Pieces.of(llama(6, 256, 704, 8, 4), FloatType.FLOAT32, 3, 1, 512);
+        assertThat(few.lines()).isEqualTo(16);
+        assertThat(few.passes()).isEqualTo(few.rounds() * 511);
+    }
+
+    /** Llama 2 7B: 524,288 bytes per token, 69 GB in all, where 8 streams of all windows take 26; 6.5e9 parameters 3 * 128 times. */
+    @Test
+    void areMadeInRoundsWhereKeysAndValuesTakeMuchMemory() throws Exception {
+        Architecture large = llama(32, 4096, 11_008, 32, 32);
+        Pieces pieces = Pieces.of(large, FloatType.FLOAT16, 192, 64, 2048);
+        assertThat(pieces).isEqualTo(new Pieces(128, 342, 3));
+        assertThat(pieces.cacheBytes(large, FloatType.FLOAT16)).isEqualTo(524_288L * 128 * 342);
+    }
+
+    /** Llama 2 70B: 68.5e9 parameters are read 64 times; 3 terabytes of weights 16 times, whatever they are. */
+    @Test
+    void areShorterTheMoreHasToBeReadForEachToken() throws Exception {
+        assertThat(Pieces.of(llama(80, 8192, 28_672, 64, 8), FloatType.BFLOAT16, 192, 64, 2048))
+                .isEqualTo(new Pieces(64, 2048, 1));
+        assertThat(Pieces.of(llama(400, 16_384, 65_536, 128, 1), FloatType.BFLOAT16, 192, 64, 2048)
+                        .length())
+                .isEqualTo(16);
+    }
+
+    @Test
+    void takeMoreRoundsWithinLessMemory() throws Exception {
+        Architecture small = llama(6, 256, 704, 8, 4);
+        Pieces pieces = new Pieces(512, 100, 3);
+        long each = 6 * 2 * 128 * 4L * 512; // a line's keys and values
+        assertThat(pieces.within(100 * each, small, FloatType.FLOAT32)).isEqualTo(pieces);
+        assertThat(pieces.within(50 * each - 1, small, FloatType.FLOAT32)).isEqualTo(new Pieces(512, 49, 7));
+        assertThat(pieces.within(0, small, FloatType.FLOAT32)).isEqualTo(new Pieces(512, 16, 19));
+    }
+
+    @Test
+    void refuseNothing() {
+        assertThatThrownBy(() -> new Pieces(0, 1, 1))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("No pieces of text: 1 times 1 of 0 tokens");
+    }
+}
