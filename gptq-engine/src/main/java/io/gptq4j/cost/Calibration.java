@@ -106,7 +106,7 @@ public final class Calibration {
         Tensor x = numbers(scope, window, width, type);
         double seconds = secondsPerTurn(times -> run(scope, "attentions", x, ATTENTION_HEADS, times));
         x.close();
-        return CostModel.attentionFlops(window, window, width) / seconds;
+        return ForwardWork.attentionFlops(window, window, width) / seconds;
     }
 
     /** Elements per second. */

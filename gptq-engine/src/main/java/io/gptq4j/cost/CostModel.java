@@ -8,18 +8,12 @@ import io.gptq4j.gptq.Sensitivity;
 import io.gptq4j.gptq.TargetWidths;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.Architecture.Linear;
-import io.gptq4j.model.Attention;
-import io.gptq4j.model.Block;
-import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModuleGroup;
-import io.gptq4j.model.Position;
 import io.gptq4j.model.Stage;
-import io.gptq4j.tensor.FloatType;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 
 /**
  * Counts the work of a quantization: pure arithmetic from the architecture, the options and the calibration's size,
@@ -80,17 +74,8 @@ public final class CostModel {
     private static final int TILE_CALLS = 15;
     private static final double SOLVE_BYTES = 96;
 
-    /**
-     * The share of the bandwidth in operations on elements, many of which are strided or compute a function. Parts of the
-     * decoder alone, two threads: norms 1.0 and 0.5 of what their bytes would take, rotation 0.3, gating 0.2 and 0.5.
-     */
-    private static final double ELEMENTWISE_EFFICIENCY = 0.4;
-
     /** Lines of a module's rows that the column loop takes at a time on a CPU, so that they stay in the cache. */
     private static final int CPU_ROWS = 2048;
-
-    /** Operations of one batch in one block, or of two at a time: about 15 calls from Java, which cost several small operations each. */
-    private static final int CALLS_PER_BATCH = 200;
 
     /**
      * Bytes that packing a code and de-quantizing it again is worth: 1 ns of Java for the former, at 10 GB/s, and 24
@@ -103,6 +88,7 @@ public final class CostModel {
     private final Run run;
     private final Map<SolvedGroup, Integer> solvedGroups;
     private final RunMemory memory;
+    private final ForwardWork forward;
 
     /** A model of one run. */
     public CostModel(QuantizationPlan plan, Run run) {
@@ -111,11 +97,7 @@ public final class CostModel {
         this.run = run;
         this.solvedGroups = SolvedGroup.of(plan);
         this.memory = new RunMemory(plan, run, solvedGroups);
-    }
-
-    /** Floating-point operations of causal attention: N tokens in windows of T, heads * headDim = {@code width}. */
-    static double attentionFlops(long tokens, int window, int width) {
-        return 2.0 * tokens * window * width;
+        this.forward = new ForwardWork(architecture, run.type(), run.gpu());
     }
 
     /** What the run does, block by block the same. */
@@ -123,9 +105,9 @@ public final class CostModel {
         List<Work> all = new ArrayList<>();
         int layers = architecture.layers();
         all.add(Work.disk(Step.READ, run.checkpointBytes()));
-        addForward(all, Step.LINEAR, Step.ATTENTION, Step.ELEMENTWISE, run.tokens(), run.windows(), run.seqlen(), 1);
+        forward.add(all, Step.LINEAR, Step.ATTENTION, Step.ELEMENTWISE, run.tokens(), run.windows(), run.seqlen(), 1);
         addExpertsAgain(all);
-        all.add(elements(Step.ELEMENTWISE, loadingBytes() * layers, loadedConversions() * layers, 0));
+        all.add(ForwardWork.elements(Step.ELEMENTWISE, loadingBytes() * layers, loadedConversions() * layers, 0));
         solvedGroups.forEach((group, times) -> addGroup(all, group, times));
         if (plan.options().refinement().floatTarget()) {
             addFloatTarget(all);
@@ -143,28 +125,6 @@ public final class CostModel {
         return all;
     }
 
-    /** All blocks, {@code passes} times, for N tokens in windows of {@code window}. */
-    private void addForward(
-            List<Work> all,
-            Step linear,
-            Step attention,
-            Step elementwise,
-            long tokens,
-            int windows,
-            int window,
-            double passes) {
-        architecture.kinds().forEach((block, count) -> {
-            double times = count * passes;
-            for (ModuleGroup group : block.moduleGroups()) {
-                for (Linear module : group.modules()) {
-                    all.add(linear(linear, module, tokens * SolvedGroup.seen(block, group), times));
-                }
-            }
-            all.add(attention(attention, block, tokens, window, times));
-            all.add(elementwise(elementwise, block, tokens, windows, window, times));
-        });
-    }
-
     /**
      * What experts compute once for the Hessian of their last module, they compute again for the block's output, and, last module
      * included, for what they lack of the float model's.
@@ -177,10 +137,10 @@ public final class CostModel {
                     double tokens = run.tokens() * SolvedGroup.seen(block, group);
                     for (Linear module : group.modules()) {
                         if (group.stage() == Stage.MLP_IN) {
-                            all.add(linear(Step.LINEAR, module, tokens, count));
+                            all.add(ForwardWork.linear(Step.LINEAR, module, tokens, count));
                         }
                         if (compared && (group.stage() == Stage.MLP_IN || group.stage() == Stage.MLP_OUT)) {
-                            all.add(linear(Step.DRIFT, module, tokens, count));
+                            all.add(ForwardWork.linear(Step.DRIFT, module, tokens, count));
                         }
                     }
                 }
@@ -195,44 +155,44 @@ public final class CostModel {
         int size = (int) in;
         double share = HESSIAN_EFFICIENCY * in / (in + HESSIAN_BASE);
         all.add(Work.products(Step.HESSIAN, Work.Unit.FLOAT32, size, layers * tokens * in * in, share));
-        all.add(elements(Step.HESSIAN, 0, converted() * layers * tokens * in, 0));
+        all.add(ForwardWork.elements(Step.HESSIAN, 0, forward.converted() * layers * tokens * in, 0));
         all.add(Work.products(
                 Step.FACTOR, Work.Unit.FLOAT32, size, layers * 2.0 / 3 * in * in * in, FACTOR_EFFICIENCY));
         all.add(Work.products(Step.SOLVE_PRODUCTS, Work.Unit.FLOAT32, size, layers * rows * in * in, SOLVE_EFFICIENCY));
-        all.add(elements(Step.FACTOR, layers * in * in * FACTOR_BYTES, 0, layers * in * FACTOR_CALLS));
+        all.add(ForwardWork.elements(Step.FACTOR, layers * in * in * FACTOR_BYTES, 0, layers * in * FACTOR_CALLS));
         double tiles = run.gpu() ? 1 : Math.ceil(rows / CPU_ROWS);
         all.add(new Work(
                 Step.SOLVE_COLUMNS,
                 Work.Unit.FLOAT32,
                 0,
                 0,
-                ELEMENTWISE_EFFICIENCY,
+                ForwardWork.ELEMENTWISE_EFFICIENCY,
                 layers * rows * in * SOLVE_BYTES,
                 0,
                 layers * in * (COLUMN_CALLS + TILE_CALLS * tiles),
                 layers * in * tiles));
         addRefinement(all, in, rows, tiles, layers);
-        all.add(elements(Step.PACK, layers * rows * in * PACK_BYTES, 0, 0));
+        all.add(ForwardWork.elements(Step.PACK, layers * rows * in * PACK_BYTES, 0, 0));
     }
 
     /** What is beyond the paper's solve of a group, but for its target. */
     private void addRefinement(List<Work> all, double in, double rows, double tiles, int layers) {
         Refinement refinement = plan.options().refinement();
         if (refinement.gridSearch() && plan.options().sym()) {
-            all.add(elements(Step.REFINE, layers * rows * in * SEARCH_BYTES, 0, 0));
+            all.add(ForwardWork.elements(Step.REFINE, layers * rows * in * SEARCH_BYTES, 0, 0));
         }
         int sweeps = refinement.sweeps();
         if (sweeps > 0) {
             double products = layers * (3.0 + 4.0 * sweeps) * rows * in * in;
             all.add(Work.products(Step.REFINE, Work.Unit.FLOAT32, (int) in, products, SOLVE_EFFICIENCY));
-            all.add(elements(Step.REFINE, layers * sweeps * rows * in * SWEEP_BYTES, 0, 0));
-            all.add(elements(Step.REFINE, 0, 0, layers * sweeps * in * SWEEP_CALLS * tiles));
+            all.add(ForwardWork.elements(Step.REFINE, layers * sweeps * rows * in * SWEEP_BYTES, 0, 0));
+            all.add(ForwardWork.elements(Step.REFINE, 0, 0, layers * sweeps * in * SWEEP_CALLS * tiles));
         }
     }
 
     /** The windows through all float blocks; the drift of each group, and the weights that follow from it. */
     private void addFloatTarget(List<Work> all) {
-        addForward(all, Step.DRIFT, Step.DRIFT, Step.DRIFT, run.tokens(), run.windows(), run.seqlen(), 1);
+        forward.add(all, Step.DRIFT, Step.DRIFT, Step.DRIFT, run.tokens(), run.windows(), run.seqlen(), 1);
         solvedGroups.forEach((group, times) -> {
             if (group.driftFlops() == 0) {
                 return;
@@ -243,7 +203,8 @@ public final class CostModel {
             int size = (int) Math.min(in, rows);
             double products = tokens * in * rows * group.driftFlops();
             all.add(Work.products(Step.DRIFT, Work.Unit.FLOAT32, size, products, 1));
-            all.add(elements(Step.DRIFT, tokens * (in + rows) * 3 * Float.BYTES, converted() * tokens * in, 0));
+            all.add(ForwardWork.elements(
+                    Step.DRIFT, tokens * (in + rows) * 3 * Float.BYTES, forward.converted() * tokens * in, 0));
             all.add(Work.products(
                     Step.REFINE, Work.Unit.FLOAT32, (int) in, times * 2 * rows * in * in, SOLVE_EFFICIENCY));
         });
@@ -258,15 +219,16 @@ public final class CostModel {
         Pieces pieces = memory.pieces();
         int layers = architecture.layers();
         long tokens = (long) pieces.passes() * pieces.lines();
-        addForward(all, step, step, step, tokens, 0, pieces.length(), 1);
+        forward.add(all, step, step, step, tokens, 0, pieces.length(), 1);
         double weights = memory.blockParameters() * run.type().bytes() * (double) layers;
         boolean stay = weights <= SelfCalibration.roomForBlocks(run.gpu(), Long.MAX_VALUE);
         double reading = stay ? weights : loadingBytes() * layers + run.checkpointBytes();
         double conversions = stay ? 0 : loadedConversions() * layers;
         int passes = pieces.passes();
-        all.add(elements(step, reading * passes, conversions * passes, (double) CALLS_PER_BATCH * layers * passes));
+        all.add(ForwardWork.elements(
+                step, reading * passes, conversions * passes, (double) ForwardWork.CALLS_PER_BATCH * layers * passes));
         // Logits in float32, probabilities, and their sums in float64, which are written once and read twice.
-        addHead(all, step, tokens, 3 * Float.BYTES + 3 * Double.BYTES);
+        forward.addHead(all, step, tokens, 3 * Float.BYTES + 3 * Double.BYTES);
     }
 
     /**
@@ -280,12 +242,12 @@ public final class CostModel {
         long probed = (long) windows.probed() * run.seqlen();
         int streams = SolvedGroup.units(plan);
         double passes = (double) streams * (layers + 1) / 2 / layers + 1;
-        all.add(elements(
+        all.add(ForwardWork.elements(
                 Step.SENSITIVITY, loadingBytes() * layers + run.checkpointBytes(), loadedConversions() * layers, 0));
         Step step = Step.SENSITIVITY;
-        addForward(all, step, step, step, solved, windows.solved(), run.seqlen(), 1);
-        addForward(all, step, step, step, probed, windows.probed(), run.seqlen(), passes);
-        addHead(all, step, 2.0 * streams * probed, 5 * Float.BYTES);
+        forward.add(all, step, step, step, solved, windows.solved(), run.seqlen(), 1);
+        forward.add(all, step, step, step, probed, windows.probed(), run.seqlen(), passes);
+        forward.addHead(all, step, 2.0 * streams * probed, 5 * Float.BYTES);
         int widths = TargetWidths.WIDTHS.size();
         solvedGroups.forEach((group, times) -> {
             List<Work> once = new ArrayList<>();
@@ -305,75 +267,13 @@ public final class CostModel {
     private void addEvaluation(List<Work> all) {
         long tokens = run.evalTokens();
         Step step = Step.EVALUATION;
-        addForward(all, step, step, step, tokens, run.evalWindows(), run.evalWindow(), 2);
+        forward.add(all, step, step, step, tokens, run.evalWindows(), run.evalWindow(), 2);
         // Logits are read three times by their logarithm of sums.
-        addHead(all, step, 2.0 * tokens, 4 * Float.BYTES);
-    }
-
-    /** The logits of so many positions: written in the forward's type, and converted; {@code bytes} are what follows, of each. */
-    private void addHead(List<Work> all, Step step, double positions, int bytes) {
-        int hidden = architecture.embedding().size();
-        double logits = positions * architecture.vocabSize();
-        all.add(Work.products(step, Work.Unit.FORWARD, hidden, 2 * logits * hidden, 1));
-        all.add(elements(step, logits * (run.type().bytes() + bytes), logits * converted(), 0));
-    }
-
-    private static Work linear(Step step, Linear module, double tokens, double times) {
-        int size = Math.min(module.in(), module.out());
-        return Work.products(step, Work.Unit.FORWARD, size, 2.0 * tokens * module.in() * module.out() * times, 1);
-    }
-
-    private static Work attention(Step step, Block block, long tokens, int window, double times) {
-        return Work.products(
-                step,
-                Work.Unit.ATTENTION,
-                0,
-                attentionFlops(tokens, window, attentionWidth(block.attention())) * times,
-                1);
-    }
-
-    /**
-     * Norms (their float32 intermediates 28 bytes a channel), two residual sums, rotations of q and k, k and v repeated for
-     * the heads that share them, the heads brought side by side, and the activation.
-     */
-    private Work elementwise(Step step, Block block, long tokens, int windows, int window, double times) {
-        Attention attention = block.attention();
-        int type = run.type().bytes();
-        double hidden = architecture.hiddenSize();
-        double query = attentionWidth(attention);
-        int kvHeads = attention instanceof Attention.MultiHead multi ? multi.kvHeads() : attention.heads();
-        double key = (double) kvHeads * attention.headDim();
-        double rotation = attention.position() instanceof Position.Rotary ? 10 * (query + key) : 0;
-        double repeated = kvHeads < attention.heads() ? 4 * query : 0;
-        double activation = 0;
-        for (Mlp.Dense part : block.mlp().networks()) {
-            double share = 1;
-            if (block.mlp() instanceof Mlp.Experts moe && !moe.shared().equals(Optional.of(part))) {
-                share = (double) moe.routing().chosen() / moe.experts().size();
-            }
-            activation +=
-                    share * (part instanceof Mlp.Plain ? 2 : 5) * part.output().in();
-        }
-        double perToken = 2 * hidden * 28 + type * (14 * hidden + rotation + repeated + 2 * query + activation);
-        double batches = Math.ceil((double) windows / Math.max(1, LanguageModel.tokensAtOnce(run.gpu()) / window));
-        boolean inFloat = block.norms().all().stream().anyMatch(norm -> norm.kind() != Architecture.NormKind.LAYER);
-        double conversions = inFloat ? 4 * hidden * converted() : 0;
-        double calls = CALLS_PER_BATCH
-                * (block.mlp() instanceof Mlp.Experts moe ? 1 + moe.experts().size() / 8.0 : 1);
-        return elements(step, perToken * tokens * times, conversions * tokens * times, batches * calls * times);
-    }
-
-    private static Work elements(Step step, double bytes, double conversions, double calls) {
-        return Work.elements(step, bytes, conversions, calls, ELEMENTWISE_EFFICIENCY);
+        forward.addHead(all, step, 2.0 * tokens, 4 * Float.BYTES);
     }
 
     private double loadedConversions() {
         return Math.abs(memory.storedBytes() - run.type().bytes()) < 0.5 ? 0 : memory.blockParameters();
-    }
-
-    /** 1 if what goes into float32 has to be converted, else 0. */
-    private int converted() {
-        return run.type() == FloatType.FLOAT32 ? 0 : 1;
     }
 
     /** A block's weights converted to the forward's type and looked through for what is not finite. */
@@ -409,9 +309,5 @@ public final class CostModel {
     /** Memory and disk, for which no machine has to be measured. */
     public Estimate.Memory memory() {
         return memory.estimate();
-    }
-
-    static int attentionWidth(Attention attention) {
-        return attention.heads() * attention.headDim();
     }
 }

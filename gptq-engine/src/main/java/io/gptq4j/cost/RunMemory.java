@@ -118,7 +118,7 @@ final class RunMemory {
     private long carried() {
         return architecture.kinds().keySet().stream()
                 .mapToLong(block -> Math.max(
-                        CostModel.attentionWidth(block.attention()),
+                        ForwardWork.attentionWidth(block.attention()),
                         block.mlp().networks().stream()
                                 .mapToInt(part -> part.output().in())
                                 .max()

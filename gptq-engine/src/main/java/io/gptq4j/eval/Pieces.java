@@ -5,8 +5,8 @@ import io.gptq4j.model.Block;
 import io.gptq4j.tensor.FloatType;
 
 /**
- * In what pieces a model makes text up: as long as possible, as long as neither the memory nor the reading is out of proportion to
- * a quantization. Depends on nothing but the model and the options, so that the text does not either.
+ * In what pieces a model makes text up: of up to 128 tokens, as long as neither the memory nor the reading is out of proportion to a
+ * quantization. Depends on nothing but the model and the options, so that the text does not either.
  *
  * @param length tokens of a piece
  * @param lines pieces that are made at a time
@@ -14,14 +14,17 @@ import io.gptq4j.tensor.FloatType;
  */
 public record Pieces(int length, int lines, int rounds) {
     private static final int SHORTEST = 16;
-    private static final int LONGEST = 512;
+    private static final int LONGEST = 128;
+
+    /** So many lines keep a CPU busy for as long as it takes to load the weights again. */
+    private static final int ENOUGH_LINES = 64;
 
     /** Products of fewer lines are rounded as the number of threads will have it. */
     static final int FEWEST_LINES = 16;
 
     /**
-     * Parameters that are read in all, the model's for each token: of 8 billion, 512 times, which takes ten minutes where a
-     * disk or a bus moves 14 GB a second.
+     * Parameters that are read in all, the model's for each token: those of 32 billion 128 times, which takes ten minutes where a
+     * bus or a disk moves 14 GB a second.
      */
     private static final double READS = 0x1p42;
 
@@ -51,9 +54,10 @@ public record Pieces(int length, int lines, int rounds) {
         long tokens = (long) own * seqlen;
         double room = (double) STREAMS * windows * seqlen * architecture.hiddenSize() * type.bytes();
         int rounds = (int) Math.ceil(tokens * bytesPerToken(architecture, type) / room);
-        double reads = READS / rounds / parameters(architecture);
+        double longest =
+                Math.min(Math.min(LONGEST, tokens / rounds / ENOUGH_LINES), READS / rounds / parameters(architecture));
         int length = SHORTEST;
-        while (length < LONGEST && 2 * length <= reads) {
+        while (2 * length <= longest) {
             length *= 2;
         }
         length = Math.min(length, seqlen);

@@ -27,16 +27,23 @@ class PiecesTest {
     @Test
     void areAsLongAsAWindowUpToALimitWhereTheModelIsSmall() throws Exception {
         Architecture small = llama(6, 256, 704, 8, 4);
-        assertThat(Pieces.of(small, FloatType.FLOAT32, 96, 32, 512)).isEqualTo(new Pieces(512, 32, 1));
-        assertThat(Pieces.of(small, FloatType.FLOAT32, 96, 32, 100)).isEqualTo(new Pieces(100, 32, 1));
-        assertThat(Pieces.of(small, FloatType.FLOAT32, 96, 32, 2048)).isEqualTo(new Pieces(512, 128, 1));
+        assertThat(Pieces.of(small, FloatType.FLOAT32, 96, 32, 512)).isEqualTo(new Pieces(128, 128, 1));
+        assertThat(Pieces.of(small, FloatType.FLOAT32, 960, 320, 100)).isEqualTo(new Pieces(100, 320, 1));
+        assertThat(Pieces.of(small, FloatType.FLOAT32, 96, 32, 2048)).isEqualTo(new Pieces(128, 512, 1));
+    }
+
+    @Test
+    void areShorterWhereThereAreFew() throws Exception {
+        Architecture small = llama(6, 256, 704, 8, 4);
+        assertThat(Pieces.of(small, FloatType.FLOAT32, 24, 8, 512)).isEqualTo(new Pieces(64, 64, 1));
+        assertThat(Pieces.of(small, FloatType.FLOAT32, 3, 1, 512)).isEqualTo(new Pieces(16, 32, 1));
     }
 
     @Test
     void areNeverFewerAtATimeThanProductsNeed() throws Exception {
-        Pieces few = Pieces.of(llama(6, 256, 704, 8, 4), FloatType.FLOAT32, 3, 1, 512);
-        assertThat(few.lines()).isEqualTo(16);
-        assertThat(few.passes()).isEqualTo(few.rounds() * 511);
+        Pieces few = Pieces.of(llama(6, 256, 704, 8, 4), FloatType.FLOAT32, 3, 1, 100);
+        assertThat(few).isEqualTo(new Pieces(16, 16, 1));
+        assertThat(few.passes()).isEqualTo(15);
     }
 
     /** Llama 2 7B: 524,288 bytes per token, 69 GB in all, where 8 streams of all windows take 26; 6.5e9 parameters 3 * 128 times. */

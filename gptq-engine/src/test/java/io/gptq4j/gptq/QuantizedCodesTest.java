@@ -84,7 +84,8 @@ class QuantizedCodesTest extends CpuTest {
         "2, llama, FLOAT32",
         "3, llama, BFLOAT16",
         "2, bloom, FLOAT32",
-        "4, opt, FLOAT32",
+        "2, opt, FLOAT32",
+        "4, opt, BFLOAT16",
         "2, qwen2_moe, FLOAT32"
     })
     void severalDevicesGiveWhatOneGives(int devices, String family, FloatType type) throws Exception {
@@ -107,8 +108,10 @@ class QuantizedCodesTest extends CpuTest {
         }
         assertThat(modules).hasSameSizeAs(expected);
         for (int i = 0; i < expected.size(); i++) {
-            // Hessians are summed in another order; what tips a code in one block tips more in the next.
-            assertSame(modules.get(i), expected.get(i), 2, 50);
+            // Two sum Hessians in the order of two halves, more in another one; what tips a code of a block then tips
+            // many of
+            // the next where the float model is followed, so these do without.
+            assertSame(modules.get(i), expected.get(i), devices == 2 ? 0 : 1);
         }
     }
 
@@ -339,11 +342,6 @@ class QuantizedCodesTest extends CpuTest {
 
     /** The same but for some units in the last place of the scales, which are positive. */
     private static void assertSame(QuantizedLinear actual, QuantizedLinear expected, int units) {
-        assertSame(actual, expected, units, 200);
-    }
-
-    /** The same, with one code in {@code most} at most that differs. */
-    private static void assertSame(QuantizedLinear actual, QuantizedLinear expected, int units, int most) {
         assertThat(actual.bits()).isEqualTo(expected.bits());
         assertThat(actual.groupSize()).isEqualTo(expected.groupSize());
         for (int g = 0; g < expected.scales().length; g++) {
@@ -364,7 +362,7 @@ class QuantizedCodesTest extends CpuTest {
         // A matrix product over other rows may sum in another order, and a last bit tip a code and those after it.
         assertThat(differing)
                 .as("differing codes of " + expected.name())
-                .isLessThanOrEqualTo(actual.outFeatures() * actual.inFeatures() / most);
+                .isLessThanOrEqualTo(actual.outFeatures() * actual.inFeatures() / 200);
     }
 
     /** scale * (code - zero), row-major [out, in], by the format's definition. */
