@@ -26,7 +26,7 @@ import java.util.Map;
  *   <tr><td>Hessian of a module group, upper triangle</td><td>N in^2</td></tr>
  *   <tr><td>factor of its inverse</td><td>2/3 in^3</td></tr>
  *   <tr><td>solve, by the rows of all modules of the group</td><td>rows in^2</td></tr>
- *   <tr><td>drift of a module group, and of the residual stream besides</td><td>4 N in rows, 2 N in rows</td></tr>
+ *   <tr><td>drift of a module group, by its inputs alone or as it is</td><td>2 N in^2 + 2 rows in^2, 4 N in rows</td></tr>
  *   <tr><td>from the drift to other weights</td><td>2 rows in^2</td></tr>
  *   <tr><td>sweeps: their start, and each of them</td><td>3 rows in^2, 4 rows in^2</td></tr>
  * </table>
@@ -201,7 +201,7 @@ public final class CostModel {
             double in = group.in();
             double rows = group.rows();
             int size = (int) Math.min(in, rows);
-            double products = tokens * in * rows * group.driftFlops();
+            double products = tokens * group.driftFlops() + times * group.driftAfter();
             all.add(Work.products(Step.DRIFT, Work.Unit.FLOAT32, size, products, 1));
             all.add(ForwardWork.elements(
                     Step.DRIFT, tokens * (in + rows) * 3 * Float.BYTES, forward.converted() * tokens * in, 0));

@@ -1,5 +1,6 @@
 package io.gptq4j.cost;
 
+import io.gptq4j.gptq.Drift;
 import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.gptq.TargetWidths;
 import io.gptq4j.model.Architecture;
@@ -16,10 +17,10 @@ import java.util.Map;
  * Modules that are solved together, as far as their cost depends on it.
  *
  * @param seen the share of all tokens that they see
- * @param driftFlops operations that comparing them with the float model takes for each of their tokens and weights; 0 if they
- *     are not compared
+ * @param driftFlops operations that comparing them with the float model takes for each token; 0 if they are not compared
+ * @param driftAfter operations that it takes after all tokens
  */
-record SolvedGroup(List<Linear> modules, double seen, int driftFlops) {
+record SolvedGroup(List<Linear> modules, double seen, double driftFlops, double driftAfter) {
     /** Those of a plan, with the number of blocks in which they are the same. */
     static Map<SolvedGroup, Integer> of(QuantizationPlan plan) {
         Architecture architecture = plan.architecture();
@@ -27,20 +28,22 @@ record SolvedGroup(List<Linear> modules, double seen, int driftFlops) {
         for (int layer = 0; layer < architecture.layers(); layer++) {
             Block block = architecture.block(layer);
             for (ModuleGroup group : plan.groups(layer)) {
+                boolean crossed = block.hasFloatTarget(group) && Drift.isCrossed(group);
                 SolvedGroup solved = new SolvedGroup(
                         group.modules(),
                         seen(block, group),
-                        block.hasFloatTarget(group) ? driftFlops(block, group) : 0);
+                        block.hasFloatTarget(group) ? driftFlops(block, group) : 0,
+                        crossed ? 2.0 * group.in() * group.in() * group.rows() : 0);
                 groups.merge(solved, 1, Integer::sum);
             }
         }
         return groups;
     }
 
-    /** One product for the drift, one for what the outputs lack, one for the stream; experts know what they lack. */
-    private static int driftFlops(Block block, ModuleGroup group) {
-        boolean writes = group.stage() == Stage.ATTENTION_OUT || group.stage() == Stage.MLP_OUT;
-        return group.stage() == Stage.MLP_OUT && block.mlp() instanceof Mlp.Experts ? 2 : writes ? 6 : 4;
+    /** One product of the inputs; or one for the drift, and one for what the outputs lack, which is known of experts. */
+    private static double driftFlops(Block block, ModuleGroup group) {
+        boolean known = group.stage() == Stage.MLP_OUT && block.mlp() instanceof Mlp.Experts;
+        return Drift.isCrossed(group) ? 2.0 * group.in() * group.in() : (known ? 2.0 : 4.0) * group.in() * group.rows();
     }
 
     /** How many parts of a plan get a width each, if widths are chosen. */

@@ -10,6 +10,7 @@ import io.gptq4j.model.ModuleGroup;
 import io.gptq4j.model.Stage;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
+import io.gptq4j.tensor.Tensor;
 import io.gptq4j.tensor.TensorStore;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -194,9 +195,8 @@ public final class GptqQuantizer {
         List<ModuleGroup> part = new ArrayList<>();
         long bytes = 0;
         for (ModuleGroup group : groups) {
-            long in = group.in();
-            long rows = aims(layer, group) ? group.rows() : 0;
-            long more = in * (in + rows) * Float.BYTES;
+            long columns = group.in() + (aims(layer, group) ? Drift.columns(group) : 0);
+            long more = group.in() * columns * Float.BYTES;
             if (!part.isEmpty() && bytes + more > limit) {
                 passes.add(new Pass(part, bytes <= limit / halves));
                 part = new ArrayList<>();
@@ -311,10 +311,11 @@ public final class GptqQuantizer {
         GptqSolver solver = new GptqSolver(options);
         List<GptqSolver.Solution> solutions = lanes.each((lane, index) -> {
             List<GptqSolver.Module> share = share(modules, index, lanes.size()).stream()
-                    .map(module -> new GptqSolver.Module(
-                            lane.block().path(module),
-                            lane.block().weight(module),
-                            inputs.drift(works.get(index), group, module)))
+                    .map(module -> {
+                        Tensor weight = lane.block().weight(module);
+                        Tensor drift = inputs.drift(works.get(index), group, module, weight);
+                        return new GptqSolver.Module(lane.block().path(module), weight, drift);
+                    })
                     .toList();
             return share.isEmpty()
                     ? new GptqSolver.Solution(List.of(), 0, List.of())

@@ -20,7 +20,7 @@ record Inputs(Hessian hessian, @Nullable Drift drift) implements AutoCloseable {
      * @param compared whether the float model's inputs are there to be compared
      */
     static Inputs of(Scope scope, ModuleGroup group, boolean compared) {
-        return new Inputs(new Hessian(scope, group.in()), compared ? new Drift(scope, group.in(), group.rows()) : null);
+        return new Inputs(new Hessian(scope, group.in()), compared ? new Drift(scope, group) : null);
     }
 
     /** Only inputs. */
@@ -40,9 +40,9 @@ record Inputs(Hessian hessian, @Nullable Drift drift) implements AutoCloseable {
         }
     }
 
-    /** The drift of one module of the group, owned by {@code scope} and on its device. */
+    /** The drift of one module of the group, owned by {@code scope} and on its device, where {@code weight} is its float weight. */
     @Nullable
-    Tensor drift(Scope scope, ModuleGroup group, Linear module) {
+    Tensor drift(Scope scope, ModuleGroup group, Linear module, Tensor weight) {
         if (drift == null) {
             return null;
         }
@@ -50,7 +50,7 @@ record Inputs(Hessian hessian, @Nullable Drift drift) implements AutoCloseable {
                 .takeWhile(other -> !other.equals(module))
                 .mapToLong(Linear::out)
                 .sum();
-        return drift.rows(scope, start, start + module.out()).copyTo(scope);
+        return drift.of(scope, weight, start);
     }
 
     @Override

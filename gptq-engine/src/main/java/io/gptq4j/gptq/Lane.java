@@ -179,11 +179,11 @@ final class Lane implements AutoCloseable {
             DecoderBlock.State state,
             DecoderBlock.State exactly) {
         List<Tensor> weights = group.modules().stream().map(block()::weight).toList();
-        block().inputs(step, exactly, List.of(group), false, (j, y, none) -> drift.add(x, y, weights));
-        if (block().parts().addsToResidual(group)) {
-            drift.addResidual(
-                    x, state.residual(), exactly.residual(), 1 / block().parts().multiplier());
-        }
+        Block parts = block().parts();
+        Drift.Streams streams = parts.addsToResidual(group)
+                ? new Drift.Streams(state.residual(), exactly.residual(), 1 / parts.multiplier())
+                : null;
+        block().inputs(step, exactly, List.of(group), false, (j, y, none) -> drift.add(x, y, weights, streams));
     }
 
     /**

@@ -6,26 +6,35 @@ class Refine(Module):
   __parameters__ = []
   __buffers__ = []
 
-  # D += x^T (x~ - x) W^T, for modules [out, n] side by side: how their outputs fall short of the float model's because
-  # of their input alone. x~ is the float model's input, x the quantized model's, both [..., n]; D [n, rows] float32.
-  def add_drift(self: __torch__.Refine, D: Tensor, x: Tensor, exact: Tensor, weights: List[Tensor]) -> Tensor:
-    n = torch.size(D, 0)
-    flat = torch.reshape(x, [-1, n]).to(6)                                                       # [tokens, n]
-    gap = torch.sub(torch.reshape(exact, [-1, n]).to(6), flat)
+  # C += x^T (x~ - x): how the float model's input x~ [..., n] goes with what the quantized model's x lacks of it; C [n, n] float32.
+  def add_crossed(self: __torch__.Refine, C: Tensor, x: Tensor, exact: Tensor) -> Tensor:
+    flat = torch.reshape(x, [-1, torch.size(C, 0)]).to(6)                                        # [tokens, n]
+    return torch.addmm_(C, torch.t(flat), self.gap(exact, flat))
+
+  # C W^T for a module [out, n]: how its outputs fall short of the float model's because of their input alone; [n, out].
+  def crossed_drift(self: __torch__.Refine, C: Tensor, weight: Tensor) -> Tensor:
+    D = torch.empty([torch.size(C, 0), torch.size(weight, 0)], dtype=6, device=C.device)
+    for r in range(0, torch.size(weight, 0), 2048):                    # so that what is in float32 stays small
+      part = torch.t(weight[r:r + 2048].to(6))
+      _0 = torch.copy_(D[:, r:r + torch.size(part, 1)], torch.matmul(C, part))
+    return D
+
+  # D += x^T ((x~ - x) W^T + factor (r~ - r)): the same summed up as it is, for modules side by side, D [n, rows] float32; with what
+  # the residual stream lacks to which the outputs are added, if `streams` are that of the float model and the other, [..., rows].
+  def add_drift(self: __torch__.Refine, D: Tensor, x: Tensor, exact: Tensor, weights: List[Tensor], streams: List[Tensor], factor: float) -> Tensor:
+    flat = torch.reshape(x, [-1, torch.size(D, 0)]).to(6)                                        # [tokens, n]
+    gap = self.gap(exact, flat)
     start = 0
     for w in weights:
-      for r in range(0, torch.size(w, 0), 2048):                     # so that what is in float32 stays small
+      for r in range(0, torch.size(w, 0), 2048):
         part = w[r:r + 2048]
         end = start + torch.size(part, 0)
         y = torch.matmul(gap, torch.t(part.to(6)))                                               # [tokens, 2048]
+        if torch.len(streams) > 0:
+          y = torch.add_(y, self.gap(torch.slice(streams[0], -1, start, end), torch.slice(streams[1], -1, start, end)), alpha=factor)
         _0 = torch.addmm_(D[:, start:end], torch.t(flat), y)
         start = end
     return D
-
-  # D += factor x^T (r~ - r): the same for what a residual stream r [..., rows], to which the modules' outputs are added, lacks.
-  def add_residual_drift(self: __torch__.Refine, D: Tensor, x: Tensor, residual: Tensor, exact: Tensor, factor: float) -> Tensor:
-    flat = torch.reshape(x, [-1, torch.size(D, 0)]).to(6)
-    return torch.addmm_(D, torch.t(flat), self.gap(exact, residual), beta=1, alpha=factor)
 
   # exact - given, [N, C] float32 for [..., C].
   def gap(self: __torch__.Refine, exact: Tensor, given: Tensor) -> Tensor:

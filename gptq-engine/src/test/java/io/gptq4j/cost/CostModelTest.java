@@ -101,10 +101,13 @@ class CostModelTest {
         Estimate paper = model(RUN).estimate(MACHINE);
         Estimate refined =
                 model(RUN, 4, new Refinement(true, true, 3), Map.of()).estimate(MACHINE);
-        // The float model's forward; 4 N in rows for each group, 6 where the modules write to the stream: q, k and v 8
-        // 192,
-        // o 4 096, gate and up 16 384, down 8 192.
-        double drift = 2.0 * 16 * 36_864 * 2 + 32_768 + 2 * 16 * (4 * (8_192 + 16_384) + 6 * (4_096 + 8_192));
+        // The float model's forward; 2 N in^2 and 2 in^2 rows for q, k and v and for gate and up, 64 inputs and 128 and
+        // 256
+        // rows; 4 N in rows for o, 4 096 weights, and down, 8 192.
+        double drift = 2.0 * 16 * 36_864 * 2
+                + 32_768
+                + 2 * 16 * (2 * 2 * 4_096 + 4 * (4_096 + 8_192))
+                + 2 * 2 * 4_096 * (128 + 256);
         assertThat(cost(refined, Step.DRIFT).flops()).isEqualTo(drift);
         // As products of the solve, 5 767 168: to the target 2, the start of the sweeps 3, each of them 4.
         assertThat(cost(refined, Step.REFINE).flops()).isEqualTo((2 + 3 + 3 * 4) * 5_767_168.0);

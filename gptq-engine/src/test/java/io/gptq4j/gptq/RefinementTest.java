@@ -7,6 +7,9 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.within;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
+import io.gptq4j.model.Architecture.Linear;
+import io.gptq4j.model.ModuleGroup;
+import io.gptq4j.model.Stage;
 import io.gptq4j.safetensors.Half;
 import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
@@ -93,12 +96,16 @@ class RefinementTest extends CpuTest {
         try (Scope scope = torch.scope()) {
             GptqSolver.Factored factored = factored(scope, options(4, -1, true, false, true, Refinement.NONE), x, in);
             Tensor weight = scope.floats(w, out, in);
-            Drift drift = new Drift(scope, in, out);
+            ModuleGroup group = new ModuleGroup(Stage.ATTENTION_OUT, List.of(new Linear("o_proj", in, out, false)));
+            Drift drift = new Drift(scope, group);
             Tensor input = scope.floats(x, 3 * in, in);
-            drift.add(input, scope.floats(exact, 3 * in, in), List.of(weight));
-            drift.addResidual(input, scope.zeros(3 * in, out), scope.floats(lacks, 3 * in, out), 1);
+            drift.add(
+                    input,
+                    scope.floats(exact, 3 * in, in),
+                    List.of(weight),
+                    new Drift.Streams(scope.zeros(3 * in, out), scope.floats(lacks, 3 * in, out), 1));
             Tensor target = scope.zeros(in, out);
-            scope.call("refine", "aimed", target, factored.u(), drift.rows(scope, 0, out), factored.factor());
+            scope.call("refine", "aimed", target, factored.u(), drift.of(scope, weight, 0), factored.factor());
             float[] found = target.toFloats();
             for (int i = 0; i < in; i++) {
                 for (int o = 0; o < out; o++) {
