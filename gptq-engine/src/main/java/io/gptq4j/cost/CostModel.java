@@ -1,7 +1,6 @@
 package io.gptq4j.cost;
 
 import io.gptq4j.eval.Pieces;
-import io.gptq4j.eval.SelfCalibration;
 import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.gptq.Refinement;
 import io.gptq4j.gptq.Sensitivity;
@@ -105,7 +104,7 @@ public final class CostModel {
         List<Work> all = new ArrayList<>();
         int layers = architecture.layers();
         all.add(Work.disk(Step.READ, run.checkpointBytes()));
-        forward.add(all, Step.LINEAR, Step.ATTENTION, Step.ELEMENTWISE, run.tokens(), run.windows(), run.seqlen(), 1);
+        forward.add(all, Step.LINEAR, Step.ATTENTION, Step.ELEMENTWISE, run.tokens(), batches(), run.seqlen(), 1);
         addExpertsAgain(all);
         all.add(ForwardWork.elements(Step.ELEMENTWISE, loadingBytes() * layers, loadedConversions() * layers, 0));
         solvedGroups.forEach((group, times) -> addGroup(all, group, times));
@@ -190,9 +189,13 @@ public final class CostModel {
         }
     }
 
+    private double batches() {
+        return forward.batches(run.windows(), run.seqlen());
+    }
+
     /** The windows through all float blocks; the drift of each group, and the weights that follow from it. */
     private void addFloatTarget(List<Work> all) {
-        forward.add(all, Step.DRIFT, Step.DRIFT, Step.DRIFT, run.tokens(), run.windows(), run.seqlen(), 1);
+        forward.add(all, Step.DRIFT, Step.DRIFT, Step.DRIFT, run.tokens(), batches(), run.seqlen(), 1);
         solvedGroups.forEach((group, times) -> {
             if (group.driftFlops() == 0) {
                 return;
@@ -211,22 +214,23 @@ public final class CostModel {
     }
 
     /**
-     * All tokens through all blocks and the head, one of each piece at a time. In each pass the products read the weights; blocks
-     * that cannot stay in memory are loaded anew, which a GPU's are thought to be able to.
+     * All tokens through all blocks and the head, one of each piece at a time. For each batch the products read the weights; in each
+     * pass blocks that do not stay in memory are loaded anew.
      */
     private void addSelfCalibration(List<Work> all) {
         Step step = Step.SELF_CALIBRATION;
         Pieces pieces = memory.pieces();
         int layers = architecture.layers();
-        long tokens = (long) pieces.passes() * pieces.lines();
-        forward.add(all, step, step, step, tokens, 0, pieces.length(), 1);
-        double weights = memory.blockParameters() * run.type().bytes() * (double) layers;
-        boolean stay = weights <= SelfCalibration.roomForBlocks(run.gpu(), Long.MAX_VALUE);
-        double reading = stay ? weights : loadingBytes() * layers + run.checkpointBytes();
-        double conversions = stay ? 0 : loadedConversions() * layers;
-        int passes = pieces.passes();
-        all.add(ForwardWork.elements(
-                step, reading * passes, conversions * passes, (double) ForwardWork.CALLS_PER_BATCH * layers * passes));
+        long tokens = (long) pieces.count() * (pieces.length() - 1);
+        double batches = pieces.batches() / (run.gpu() ? 1.0 : 2.0); // two halves
+        forward.add(all, step, step, step, tokens, batches, pieces.length(), 1);
+        double read = pieces.batches() * (double) memory.blocksBytes();
+        double conversions = 0;
+        if (!memory.keepsBlocks()) {
+            read += pieces.passes() * (loadingBytes() * layers + run.checkpointBytes());
+            conversions = pieces.passes() * loadedConversions() * layers;
+        }
+        all.add(ForwardWork.elements(step, read, conversions, 0));
         // Logits in float32, probabilities, and their sums in float64, which are written once and read twice.
         forward.addHead(all, step, tokens, 3 * Float.BYTES + 3 * Double.BYTES);
     }
@@ -245,8 +249,9 @@ public final class CostModel {
         all.add(ForwardWork.elements(
                 Step.SENSITIVITY, loadingBytes() * layers + run.checkpointBytes(), loadedConversions() * layers, 0));
         Step step = Step.SENSITIVITY;
-        forward.add(all, step, step, step, solved, windows.solved(), run.seqlen(), 1);
-        forward.add(all, step, step, step, probed, windows.probed(), run.seqlen(), passes);
+        forward.add(all, step, step, step, solved, forward.batches(windows.solved(), run.seqlen()), run.seqlen(), 1);
+        forward.add(
+                all, step, step, step, probed, forward.batches(windows.probed(), run.seqlen()), run.seqlen(), passes);
         forward.addHead(all, step, 2.0 * streams * probed, 5 * Float.BYTES);
         int widths = TargetWidths.WIDTHS.size();
         solvedGroups.forEach((group, times) -> {
@@ -267,7 +272,8 @@ public final class CostModel {
     private void addEvaluation(List<Work> all) {
         long tokens = run.evalTokens();
         Step step = Step.EVALUATION;
-        forward.add(all, step, step, step, tokens, run.evalWindows(), run.evalWindow(), 2);
+        double batches = forward.batches(run.evalWindows(), run.evalWindow());
+        forward.add(all, step, step, step, tokens, batches, run.evalWindow(), 2);
         // Logits are read three times by their logarithm of sums.
         forward.addHead(all, step, 2.0 * tokens, 4 * Float.BYTES);
     }

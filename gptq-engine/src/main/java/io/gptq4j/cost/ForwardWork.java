@@ -36,14 +36,19 @@ final class ForwardWork {
         this.gpu = gpu;
     }
 
-    /** All blocks, {@code passes} times, for N tokens in windows of {@code window}. */
+    /** Batches at a time in which so many windows go through a block. */
+    double batches(int windows, int window) {
+        return Math.ceil((double) windows / Math.max(1, LanguageModel.tokensAtOnce(gpu) / window));
+    }
+
+    /** All blocks, {@code passes} times, for N tokens in windows of {@code window} and in so many batches at a time. */
     void add(
             List<Work> all,
             Step linear,
             Step attention,
             Step elementwise,
             long tokens,
-            int windows,
+            double batches,
             int window,
             double passes) {
         architecture.kinds().forEach((block, count) -> {
@@ -54,7 +59,7 @@ final class ForwardWork {
                 }
             }
             all.add(attention(attention, block, tokens, window, times));
-            all.add(elementwise(elementwise, block, tokens, windows, window, times));
+            all.add(elementwise(elementwise, block, tokens, batches, times));
         });
     }
 
@@ -84,7 +89,7 @@ final class ForwardWork {
      * Norms (their float32 intermediates 28 bytes a channel), two residual sums, rotations of q and k, k and v repeated for
      * the heads that share them, the heads brought side by side, and the activation.
      */
-    private Work elementwise(Step step, Block block, long tokens, int windows, int window, double times) {
+    private Work elementwise(Step step, Block block, long tokens, double batches, double times) {
         Attention attention = block.attention();
         double hidden = architecture.hiddenSize();
         double query = attentionWidth(attention);
@@ -102,7 +107,6 @@ final class ForwardWork {
                     share * (part instanceof Mlp.Plain ? 2 : 5) * part.output().in();
         }
         double perToken = 2 * hidden * 28 + type.bytes() * (14 * hidden + rotation + repeated + 2 * query + activation);
-        double batches = Math.ceil((double) windows / Math.max(1, LanguageModel.tokensAtOnce(gpu) / window));
         boolean inFloat = block.norms().all().stream().anyMatch(norm -> norm.kind() != Architecture.NormKind.LAYER);
         double conversions = inFloat ? 4 * hidden * converted() : 0;
         double calls = CALLS_PER_BATCH

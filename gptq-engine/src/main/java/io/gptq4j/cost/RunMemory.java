@@ -1,6 +1,7 @@
 package io.gptq4j.cost;
 
 import io.gptq4j.eval.Pieces;
+import io.gptq4j.eval.SelfCalibration;
 import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.gptq.Refinement;
 import io.gptq4j.gptq.Sensitivity;
@@ -49,7 +50,18 @@ final class RunMemory {
 
     /** In what the model makes its own text up. */
     Pieces pieces() {
-        return Pieces.of(architecture, run.type(), run.windows(), run.selfWindows(), run.seqlen());
+        Pieces pieces = Pieces.of(architecture, run.windows(), run.selfWindows(), run.seqlen());
+        return run.gpu() ? pieces : pieces.within(run.statesInMemory(), architecture, run.type());
+    }
+
+    /** Bytes of all blocks in the forward's type. */
+    long blocksBytes() {
+        return blockParameters * architecture.layers() * run.type().bytes();
+    }
+
+    /** Whether they stay in memory while text is made up; a GPU is thought to have room for them. */
+    boolean keepsBlocks() {
+        return SelfCalibration.keepsBlocks(blocksBytes(), run.gpu(), Long.MAX_VALUE);
     }
 
     /** Memory and disk. */
@@ -79,7 +91,9 @@ final class RunMemory {
         // Embedding and head are there before and after the blocks, not beside a solve.
         long computing = states - scratch + Math.max(block + group, outside) + batch;
         if (run.selfWindows() > 0) {
-            computing = Math.max(computing, pieces().cacheBytes(architecture, run.type()) + Math.max(block, outside));
+            // On a GPU blocks take what is left.
+            long blocks = keepsBlocks() && !run.gpu() ? blocksBytes() : block;
+            computing = Math.max(computing, pieces().cacheBytes(architecture, run.type()) + blocks + outside);
         }
         long host = BASE_MEMORY + raw + codes + (run.gpu() ? raw : computing);
         return new Estimate.Memory(host, run.gpu() ? computing : 0, states, scratch, artifactBytes());

@@ -30,8 +30,8 @@ public final class SelfCalibration {
     /** Draws that may meet tokens that begin no text, before there seem to be no others. */
     private static final int ATTEMPTS = 10_000;
 
-    /** Bytes of all blocks that may stay in a CPU's memory: what a run takes of it for itself. */
-    private static final long CPU_BLOCKS = 1L << 30;
+    /** Bytes of all blocks that may stay in a CPU's memory, which a run does not notice. */
+    private static final long CPU_BLOCKS = 1L << 28;
 
     private final LanguageModel model;
     private final TensorStore.Budget budget;
@@ -83,7 +83,7 @@ public final class SelfCalibration {
 
     private Pieces pieces(int windows, int count, int seqlen) {
         long memory = model.isOnGpu() ? budget.deviceBytes() : budget.hostBytes();
-        return Pieces.of(model.architecture(), model.type(), windows, count, seqlen)
+        return Pieces.of(model.architecture(), windows, count, seqlen)
                 .within(memory, model.architecture(), model.type());
     }
 
@@ -95,12 +95,13 @@ public final class SelfCalibration {
     int[] stream(Pieces pieces, boolean together, IntPredicate begins, long seed) throws IOException {
         SplittableRandom random = new SplittableRandom(seed);
         List<Piece> all = new ArrayList<>();
-        for (int i = 0; i < pieces.lines() * pieces.rounds(); i++) {
+        for (int i = 0; i < pieces.count(); i++) {
             all.add(new Piece(new int[pieces.length()], random.split()));
             all.get(i).tokens[0] = first(all.get(i).chances, begins);
         }
         for (int round = 0; round < pieces.rounds(); round++) {
-            List<Piece> lines = all.subList(round * pieces.lines(), (round + 1) * pieces.lines());
+            int start = round * pieces.lines();
+            List<Piece> lines = all.subList(start, Math.min(start + pieces.lines(), all.size()));
             int before = round * (pieces.length() - 1);
             Evaluator.Progress share = (done, ofRound) -> progress.update(before + done, pieces.passes());
             try (Scope scope = model.scope()) {
@@ -116,13 +117,20 @@ public final class SelfCalibration {
     }
 
     private boolean fitsBeside(long cache) {
-        long blocks = Pieces.parameters(model.architecture()) * model.type().bytes();
-        return blocks <= roomForBlocks(model.isOnGpu(), budget.deviceBytes() - cache);
+        return keepsBlocks(
+                Pieces.parameters(model.architecture()) * model.type().bytes(),
+                model.isOnGpu(),
+                budget.deviceBytes() - cache);
     }
 
-    /** Bytes of blocks that may stay in memory, if there are so many left on a GPU. */
-    public static long roomForBlocks(boolean gpu, long device) {
-        return gpu ? device : CPU_BLOCKS;
+    /**
+     * Whether all blocks stay in memory while text is made up.
+     *
+     * @param bytes that they take
+     * @param free what of a GPU's memory may be taken
+     */
+    public static boolean keepsBlocks(long bytes, boolean gpu, long free) {
+        return bytes <= (gpu ? free : CPU_BLOCKS);
     }
 
     private int first(SplittableRandom chances, IntPredicate begins) {
@@ -163,12 +171,10 @@ public final class SelfCalibration {
         }
     }
 
-    /** One for each half, if there are enough lines. */
     private List<Batch> batches(Scope scope, List<Piece> lines) {
-        int count = Math.min(model.halves().count(), lines.size() / Pieces.FEWEST_LINES);
         List<Batch> batches = new ArrayList<>();
-        for (int b = 0; b < count; b++) {
-            List<Piece> share = lines.subList(lines.size() * b / count, lines.size() * (b + 1) / count);
+        for (int start = 0; start < lines.size(); start += Pieces.BATCH) {
+            List<Piece> share = lines.subList(start, Math.min(start + Pieces.BATCH, lines.size()));
             List<KeyValues> past = new ArrayList<>();
             for (int layer = 0; layer < model.architecture().layers(); layer++) {
                 past.add(new KeyValues(scope, share.get(0).tokens.length));
@@ -186,23 +192,23 @@ public final class SelfCalibration {
                 blocks.add(model.block(scope, reader));
             }
         }
+        int last = batches.get(0).length() - 1;
         try (LanguageModel.Embedder embedder = model.embedder();
                 LanguageModel.Output output = model.output()) {
-            model.halves().forEach(batches.size(), (b, half) -> {
-                Batch batch = batches.get(b);
-                for (int position = 0; position + 1 < batch.length(); position++) {
+            for (int position = 0; position < last; position++) {
+                int here = position;
+                model.halves().forEach(batches.size(), (b, half) -> {
+                    Batch batch = batches.get(b);
                     try (Scope step = scope.child()) {
-                        Tensor x = batch.embedded(step, embedder, position);
+                        Tensor x = batch.embedded(step, embedder, here);
                         for (int layer = 0; layer < blocks.size(); layer++) {
                             x = blocks.get(layer).forward(step, x, batch.past.get(layer));
                         }
-                        batch.draw(output, x, position);
+                        batch.draw(output, x, here);
                     }
-                    if (half == 0) {
-                        share.update(position + 1, batch.length() - 1);
-                    }
-                }
-            });
+                });
+                share.update(position + 1, last);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ import io.gptq4j.tensor.Worker;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 
 /**
  * The lanes of a run. The first one belongs to the calling thread, each other one to a thread of its own, since a session
@@ -81,6 +82,9 @@ final class Lanes implements AutoCloseable {
         Exception failure = null;
         try {
             results.add(task.run(lanes.get(0), 0));
+        } catch (CancellationException e) {
+            workers.forEach(Worker::close); // which waits: nobody may free the tensors of who still computes
+            throw e;
         } catch (IOException | RuntimeException e) {
             failure = e;
         }

@@ -2,7 +2,6 @@ package io.gptq4j.tensor;
 
 import ai.djl.pytorch.jni.JniUtils;
 import java.io.IOException;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
@@ -39,9 +38,10 @@ public final class Halves implements AutoCloseable {
     }
 
     /**
-     * Does all batches and returns when none is under way any more, even if one fails or the caller is interrupted.
+     * Does all batches and returns when none is under way any more, even if one fails or the caller is interrupted. Not to be called
+     * by a task.
      *
-     * @throws IOException what a task threw, as are unchecked exceptions; the caller's own first
+     * @throws IOException what a task threw, as are unchecked exceptions; if tasks of both halves failed, the caller's own
      */
     public void forEach(int batches, Task task) throws IOException {
         int threads = JniUtils.getNumThreads();
@@ -51,10 +51,11 @@ public final class Halves implements AutoCloseable {
             }
             return;
         }
-        AtomicBoolean cancelled = new AtomicBoolean();
+        AtomicBoolean failed = new AtomicBoolean();
         Worker.Pending<Boolean> other = second.start(() -> {
-            JniUtils.setNumThreads(threads - threads / 2); // libtorch's setting is the thread's own
-            for (int b = 1; b < batches && !cancelled.get(); b += 2) {
+            JniUtils.setNumThreads(
+                    threads - threads / 2); // the setting is the thread's own, and that of threads to come
+            for (int b = 1; b < batches && !failed.get(); b += 2) {
                 task.run(b, 1);
             }
             return true;
@@ -66,10 +67,8 @@ public final class Halves implements AutoCloseable {
                 task.run(b, 0);
             }
             done = true;
-        } catch (CancellationException e) {
-            cancelled.set(true);
-            throw e;
         } finally {
+            failed.set(!done);
             try {
                 other.awaitEnd();
             } finally {

@@ -72,28 +72,42 @@ public final class TensorStore implements AutoCloseable {
      *
      * @throws IOException if the scratch file cannot be written, for want of space for example
      */
-    public synchronized Kept put(Tensor tensor) throws IOException {
+    public Kept put(Tensor tensor) throws IOException {
         long[] shape = tensor.shape();
         long[] kind; // torch's number of the type, and bytes per element
         try (Tensor answer = scope.call("decoder", "type_and_width", tensor)) {
             kind = answer.toLongs();
         }
         long bytes = Arrays.stream(shape).reduce(kind[1], Math::multiplyExact);
-        if (onDevice + bytes <= (scope.isGpu() ? budget.deviceBytes : budget.hostBytes)) {
+        if (reserved(bytes)) {
             return onDevice(tensor, bytes);
         }
         try (tensor;
                 Scope step = scope.child()) {
             Tensor encoded = step.call("decoder", "to_bytes", tensor).toHost(step);
             int type = (int) kind[0];
-            return scope.isGpu() && onHost + bytes <= budget.hostBytes
+            return reservedOnHost(encoded, bytes)
                     ? onHost(encoded, bytes, type, shape)
                     : inFile(encoded, bytes, type, shape);
         }
     }
 
+    private synchronized boolean reserved(long bytes) {
+        boolean fits = onDevice + bytes <= (scope.isGpu() ? budget.deviceBytes : budget.hostBytes);
+        onDevice += fits ? bytes : 0;
+        return fits;
+    }
+
+    private synchronized boolean reservedOnHost(Tensor encoded, long bytes) {
+        boolean fits = scope.isGpu() && onHost + bytes <= budget.hostBytes;
+        if (fits) {
+            onHost += bytes;
+            hosted.add(encoded);
+        }
+        return fits;
+    }
+
     private Kept onDevice(Tensor tensor, long bytes) {
-        onDevice += bytes;
         tensor.moveTo(scope);
         return new Kept() {
             @Override
@@ -107,8 +121,6 @@ public final class TensorStore implements AutoCloseable {
     }
 
     private Kept onHost(Tensor encoded, long bytes, int type, long[] shape) {
-        onHost += bytes;
-        hosted.add(encoded);
         return new Kept() {
             @Override
             public Tensor take(Scope target) {
@@ -161,7 +173,7 @@ public final class TensorStore implements AutoCloseable {
         return peakFile;
     }
 
-    private long region(long bytes) {
+    private synchronized long region(long bytes) {
         Deque<Long> regions = free.get(bytes);
         if (regions != null && !regions.isEmpty()) {
             return regions.pop();

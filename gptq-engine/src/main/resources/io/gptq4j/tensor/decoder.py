@@ -64,8 +64,8 @@ class Decoder(Module):
   def linear_with_bias(self: __torch__.Decoder, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.slice(torch.linear(self.padded(x), weight, bias), 0, 0, torch.size(x, 0))
 
-  # Tokens x [n, C] of an expert, on a CPU with zeros up to 16 of them: how products of 5 to 11 lines are rounded depends on the
-  # number of threads. Whole windows stay as they are.
+  # Tokens x [n, C] of an expert or before the head, on a CPU with zeros up to 16 of them: how products of 5 to 11 lines are rounded
+  # depends on the number of threads. Whole windows stay as they are.
   def padded(self: __torch__.Decoder, x: Tensor) -> Tensor:
     if torch.dim(x) == 2:
       if torch.size(x, 0) < 16:
@@ -395,9 +395,9 @@ class Decoder(Module):
   # Logits in float32, [n, V], of x [n, C]; bias [V] or [0]; with cap > 0 bounded, cap * tanh(logit / cap).
   def head_logits(self: __torch__.Decoder, x: Tensor, weight: Tensor, bias: Tensor, cap: float) -> Tensor:
     if torch.numel(bias) > 0:
-      y = torch.linear(x, weight, bias).to(6)
+      y = self.linear_with_bias(x, weight, bias).to(6)
     else:
-      y = torch.linear(x, weight).to(6)
+      y = self.linear(x, weight).to(6)
     if cap > 0.:
       y = torch.mul_(torch.tanh_(torch.div_(y, cap)), cap)
     return y

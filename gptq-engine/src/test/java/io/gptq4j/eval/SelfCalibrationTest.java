@@ -56,7 +56,7 @@ class SelfCalibrationTest extends CpuTest {
     void drawsEachTokenByTheProbabilitiesThatTheModelGivesIt() throws Exception {
         long seed = 7;
         int length = 8;
-        int[] stream = stream(new Pieces(length, 16, 2), true, id -> true, seed);
+        int[] stream = stream(new Pieces(length, 32, 32), true, id -> true, seed);
         assertThat(stream).hasSize(32 * length);
         SplittableRandom random = new SplittableRandom(seed);
         for (int p = 0; p < 32; p++) {
@@ -90,7 +90,7 @@ class SelfCalibrationTest extends CpuTest {
 
     @Test
     void givesTheSameTextForTheSameSeedAndAnotherForAnother() throws Exception {
-        Pieces pieces = new Pieces(8, 16, 1);
+        Pieces pieces = new Pieces(8, 16, 16);
         int[] stream = stream(pieces, true, id -> true, 1);
         assertThat(stream).isEqualTo(stream(pieces, true, id -> true, 1));
         assertThat(stream).isNotEqualTo(stream(pieces, true, id -> true, 2));
@@ -98,15 +98,15 @@ class SelfCalibrationTest extends CpuTest {
 
     @Test
     void givesTheSameTextInAnyNumberOfRoundsAndBlockByBlock() throws Exception {
-        int[] stream = stream(new Pieces(8, 32, 1), true, id -> true, 1);
-        assertThat(stream).isEqualTo(stream(new Pieces(8, 16, 2), true, id -> true, 1));
-        assertThat(stream).isEqualTo(stream(new Pieces(8, 32, 1), false, id -> true, 1));
-        assertThat(stream).isEqualTo(stream(new Pieces(8, 16, 2), false, id -> true, 1));
+        int[] stream = stream(new Pieces(8, 144, 144), true, id -> true, 1); // batches of 64, 64 and 16
+        assertThat(stream).isEqualTo(stream(new Pieces(8, 144, 64), true, id -> true, 1));
+        assertThat(stream).isEqualTo(stream(new Pieces(8, 144, 144), false, id -> true, 1));
+        assertThat(stream).isEqualTo(stream(new Pieces(8, 144, 128), false, id -> true, 1));
     }
 
     @Test
     void beginsPiecesOnlyWithWhatMayBeginText() throws Exception {
-        int[] stream = stream(new Pieces(4, 50, 1), true, id -> id >= 100 && id < 105, 3);
+        int[] stream = stream(new Pieces(4, 50, 50), true, id -> id >= 100 && id < 105, 3);
         Set<Integer> first = new HashSet<>();
         for (int i = 0; i < stream.length; i += 4) {
             first.add(stream[i]);
@@ -116,7 +116,7 @@ class SelfCalibrationTest extends CpuTest {
 
     @Test
     void beginsWithAnyTokenIfNoneMayBeginText() throws Exception {
-        assertThat(stream(new Pieces(2, 16, 1), true, id -> false, 3)[0]).isBetween(0, VOCAB - 1);
+        assertThat(stream(new Pieces(2, 16, 16), true, id -> false, 3)[0]).isBetween(0, VOCAB - 1);
     }
 
     @Test
@@ -125,7 +125,7 @@ class SelfCalibrationTest extends CpuTest {
         CalibrationSet both = calibration((done, passes) -> {}).extended(text, 3, id -> true, 1);
         assertThat(both.windows()).hasDimensions(4, 10);
         assertThat(both.windows()[0]).isEqualTo(text.windows()[0]);
-        int[] stream = stream(new Pieces(10, 16, 1), true, id -> true, 1);
+        int[] stream = stream(new Pieces(10, 16, 16), true, id -> true, 1);
         assertThat(both.windows()[1]).isEqualTo(Arrays.copyOfRange(stream, 0, 10));
         assertThat(both.windows()[3]).isEqualTo(Arrays.copyOfRange(stream, 20, 30));
         assertThat(calibration((done, passes) -> {}).extended(text, 0, id -> true, 1))
@@ -137,16 +137,16 @@ class SelfCalibrationTest extends CpuTest {
     void tellsHowFarItIs(boolean together) throws Exception {
         List<String> told = new ArrayList<>();
         calibration((done, passes) -> told.add(done + "/" + passes)).stream(
-                new Pieces(3, 16, 2), together, id -> true, 1);
+                new Pieces(3, 128, 64), together, id -> true, 1);
         assertThat(told).containsExactly("1/4", "2/4", "3/4", "4/4");
     }
 
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
     void leavesNoTensorBehind(boolean together) throws Exception {
-        stream(new Pieces(8, 16, 1), together, id -> true, 1); // makes the rotary tables, which the model keeps
+        stream(new Pieces(8, 16, 16), together, id -> true, 1); // makes the rotary tables, which the model keeps
         int before = LiveTensors.count(torch);
-        stream(new Pieces(8, 16, 2), together, id -> true, 1);
+        stream(new Pieces(8, 128, 64), together, id -> true, 1);
         assertThat(LiveTensors.count(torch)).isEqualTo(before);
     }
 }
