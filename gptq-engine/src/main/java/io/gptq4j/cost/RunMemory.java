@@ -2,6 +2,7 @@ package io.gptq4j.cost;
 
 import io.gptq4j.eval.Pieces;
 import io.gptq4j.eval.SelfCalibration;
+import io.gptq4j.gptq.Portion;
 import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.gptq.Refinement;
 import io.gptq4j.gptq.Sensitivity;
@@ -80,8 +81,8 @@ final class RunMemory {
         long codes = 0;
         for (SolvedGroup members : solved.keySet()) {
             long in = members.in();
-            long ofRows = 3 + (refinement.floatTarget() ? 1 : 0) + (refinement.sweeps() > 0 ? 3 : 0);
-            group = Math.max(group, (4 * in * in + ofRows * members.rows() * in) * Float.BYTES);
+            group = Math.max(
+                    group, 4 * in * in * Float.BYTES + Portion.bytes(refinement, in, members.rows(), run.gpu()));
             codes = Math.max(codes, 2 * members.rows() * in);
         }
         long window = Math.max(run.seqlen(), run.evalWindow());

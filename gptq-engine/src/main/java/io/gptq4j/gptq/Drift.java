@@ -84,17 +84,17 @@ public final class Drift implements AutoCloseable {
     }
 
     /**
-     * The drift of one module, [in, out], owned by {@code target} and on its device.
+     * The drift of some rows of one module, [in, to - from], owned by {@code target} and on its device.
      *
      * @param weight its float weight, on that device
-     * @param start which of the group's rows is its first
+     * @param start which of the group's rows is the module's first
      */
-    Tensor of(Scope target, Tensor weight, long start) {
+    Tensor of(Scope target, Tensor weight, long from, long to, long start) {
         try (Scope step = target.child()) {
             Tensor own = crossed
-                    ? step.call("refine", "crossed_drift", sum.copyTo(step), weight)
-                    : step.call("refine", "part", sum, start, start + weight.size(0))
-                            .copyTo(step);
+                    ? step.call(
+                            "refine", "crossed_drift", sum.copyTo(step), step.call("refine", "lines", weight, from, to))
+                    : step.call("refine", "part", sum, start + from, start + to).copyTo(step);
             return own.moveTo(target);
         }
     }

@@ -313,8 +313,8 @@ public final class GptqQuantizer {
             List<GptqSolver.Module> share = share(modules, index, lanes.size()).stream()
                     .map(module -> {
                         Tensor weight = lane.block().weight(module);
-                        Tensor drift = inputs.drift(works.get(index), group, module, weight);
-                        return new GptqSolver.Module(lane.block().path(module), weight, drift);
+                        return new GptqSolver.Module(
+                                lane.block().path(module), weight, inputs.drift(group, module, weight));
                     })
                     .toList();
             return share.isEmpty()

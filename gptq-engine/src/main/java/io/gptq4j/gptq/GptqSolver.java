@@ -58,10 +58,17 @@ public final class GptqSolver {
     private static final double DRIFT_SHRINKAGE = 4;
 
     private final GptqOptions options;
+    private final long most;
 
     /** A solver with these options. */
     public GptqSolver(GptqOptions options) {
+        this(options, Long.MAX_VALUE);
+    }
+
+    /** The same that never solves more than {@code most} rows at a time. */
+    GptqSolver(GptqOptions options, long most) {
         this.options = options;
+        this.most = most;
     }
 
     /**
@@ -69,14 +76,20 @@ public final class GptqSolver {
      *
      * @param name its path
      * @param weight [out, in], of any floating type
-     * @param drift how its outputs fall short of the float model's, [in, out], as {@link Drift}; null to aim at {@code weight}
+     * @param drift how its outputs fall short of the float model's; null to aim at {@code weight}
      */
     public record Module(
-            String name, Tensor weight, @Nullable Tensor drift) {
+            String name, Tensor weight, @Nullable Target drift) {
         /** A module that aims at its own weight. */
         public Module(String name, Tensor weight) {
             this(name, weight, null);
         }
+    }
+
+    /** A {@link Drift} of one module. */
+    public interface Target {
+        /** Its columns from {@code start} to {@code end}, [in, end - start], owned by {@code scope}. */
+        Tensor rows(Scope scope, long start, long end);
     }
 
     /**
@@ -214,12 +227,39 @@ public final class GptqSolver {
                 weights.stream().map(weight -> new Module("", weight)).toList());
     }
 
+    /** All rows, a portion at a time where there are many: none knows of another. */
     private Rows solveRows(Scope work, Factored factored, List<Module> modules) {
+        long total = modules.stream().mapToLong(module -> module.weight.size(0)).sum();
+        long size = Portion.size(options.refinement(), factored.order.length, total, work.isGpu());
+        List<Portion> portions = Portion.of(modules, Math.min(most, size));
+        if (portions.size() == 1) {
+            return solvePortion(work, factored, portions.get(0));
+        }
+        List<Rows> solved = new ArrayList<>();
+        for (Portion portion : portions) {
+            try (Scope step = work.child()) {
+                Rows rows = solvePortion(step, factored, portion);
+                rows.codes.moveTo(work);
+                rows.scale.moveTo(work);
+                rows.zero.moveTo(work);
+                solved.add(rows);
+            }
+        }
+        return new Rows(
+                work.call("refine", "beside", solved.stream().map(Rows::codes).toList()),
+                work.call("refine", "beside", solved.stream().map(Rows::scale).toList()),
+                work.call("refine", "beside", solved.stream().map(Rows::zero).toList()),
+                solved.get(0).gIdx,
+                solved.stream().mapToDouble(Rows::loss).sum());
+    }
+
+    private Rows solvePortion(Scope work, Factored factored, Portion portion) {
         int[] order = factored.order;
         int in = order.length;
-        List<Tensor> weights = modules.stream().map(Module::weight).toList();
+        List<Tensor> weights =
+                portion.parts().stream().map(part -> part.weight(work)).toList();
         Tensor w = work.call("gptq", "stacked", weights, longs(work, order)); // W^T [in, rows], in solve order
-        aim(work, factored, modules, w);
+        aim(work, factored, portion, w);
         int rows = Math.toIntExact(w.size(1));
         int[] place = inverse(order);
         int group = options.groupSizeFor(in);
@@ -297,17 +337,19 @@ public final class GptqSolver {
     }
 
     /** Moves the weights W^T to where the modules' outputs are nearest to the float model's. */
-    private static void aim(Scope work, Factored factored, List<Module> modules, Tensor w) {
-        boolean none = modules.stream().allMatch(module -> module.drift() == null);
+    private static void aim(Scope work, Factored factored, Portion portion, Tensor w) {
+        boolean none = portion.parts().stream().allMatch(part -> part.module().drift() == null);
         if (none || factored.isUnconnected() || factored.scale != 1) { // drifts are not scaled
             return;
         }
         try (Scope step = work.child()) {
             List<Tensor> drifts = new ArrayList<>();
-            for (Module module : modules) {
-                Tensor drift = module.drift();
-                long out = module.weight().size(0);
-                drifts.add(drift == null ? step.zeros(factored.order.length, out) : drift);
+            for (Portion.Part part : portion.parts()) {
+                Target drift = part.module().drift();
+                drifts.add(
+                        drift == null
+                                ? step.zeros(factored.order.length, part.rows())
+                                : drift.rows(step, part.start(), part.end()));
             }
             Tensor drift = step.call("refine", "gathered", drifts, longs(step, factored.order));
             double share = 1 / (1 + DRIFT_SHRINKAGE / 2 * factored.factor * factored.order.length);

@@ -40,9 +40,8 @@ record Inputs(Hessian hessian, @Nullable Drift drift) implements AutoCloseable {
         }
     }
 
-    /** The drift of one module of the group, owned by {@code scope} and on its device, where {@code weight} is its float weight. */
-    @Nullable
-    Tensor drift(Scope scope, ModuleGroup group, Linear module, Tensor weight) {
+    /** The drift of one module of the group, on the device of its float weight. */
+    GptqSolver.@Nullable Target drift(ModuleGroup group, Linear module, Tensor weight) {
         if (drift == null) {
             return null;
         }
@@ -50,7 +49,7 @@ record Inputs(Hessian hessian, @Nullable Drift drift) implements AutoCloseable {
                 .takeWhile(other -> !other.equals(module))
                 .mapToLong(Linear::out)
                 .sum();
-        return drift.of(scope, weight, start);
+        return (scope, from, to) -> drift.of(scope, weight, from, to, start);
     }
 
     @Override

@@ -29,4 +29,9 @@ public record Refinement(boolean floatTarget, boolean gridSearch, int sweeps) {
             throw new IllegalArgumentException("sweeps must lie between 0 (off) and 100, not " + sweeps);
         }
     }
+
+    /** Matrices [in, rows] in float32 that a solve has in memory together: weights, results, errors, and what improves on them. */
+    public int matrices() {
+        return 3 + (floatTarget ? 1 : 0) + (sweeps > 0 ? 3 : 0);
+    }
 }

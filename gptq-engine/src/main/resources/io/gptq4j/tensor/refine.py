@@ -36,6 +36,13 @@ class Refine(Module):
         start = end
     return D
 
+  # Lines start .. end of x, and matrices [n, ...] side by side.
+  def lines(self: __torch__.Refine, x: Tensor, start: int, end: int) -> Tensor:
+    return x[start:end]
+
+  def beside(self: __torch__.Refine, parts: List[Tensor]) -> Tensor:
+    return torch.cat(parts, 1)
+
   # exact - given, [N, C] float32 for [..., C].
   def gap(self: __torch__.Refine, exact: Tensor, given: Tensor) -> Tensor:
     C = torch.size(exact, -1)

@@ -3,6 +3,7 @@ package io.gptq4j.gptq;
 import static io.gptq4j.gptq.Samples.gaussians;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import io.gptq4j.format.QuantizedLinear;
 import io.gptq4j.safetensors.Half;
@@ -167,6 +168,35 @@ class GptqSolverTest extends CpuTest {
                     .isDeepEqualTo(alone.modules().get(0).linear().codes());
             assertThat(together.modules().get(1).linear().scales())
                     .isDeepEqualTo(alone.modules().get(0).linear().scales());
+        }
+    }
+
+    @ParameterizedTest(name = "{0} rows at a time")
+    @ValueSource(longs = {16, 40, 96})
+    void rowsSolvedInPortionsEqualRowsSolvedTogether(long most) {
+        int in = 128;
+        Refinement refinement = new Refinement(true, true, 3);
+        GptqOptions options = new GptqOptions(3, 32, true, true, true, 0.01, 0, 128, false, refinement);
+        try (Scope scope = torch.scope()) {
+            Hessian hessian = new Hessian(scope, in);
+            hessian.add(scope.floats(inputs(5, 512, in), 512, in));
+            Tensor drift = scope.floats(gaussians(8, in * 64), in, 64);
+            GptqSolver.Target target = (step, from, to) -> step.call("refine", "part", drift, from, to);
+            GptqSolver.Module q = new GptqSolver.Module("q", scope.floats(gaussians(6, 64 * in), 64, in), target);
+            GptqSolver.Module k = new GptqSolver.Module("k", scope.floats(gaussians(7, 32 * in), 32, in));
+            GptqSolver.Factored factored = new GptqSolver(options).factor(scope, hessian);
+            GptqSolver.Solution expected =
+                    new GptqSolver(options).solve(scope, factored, List.of(q, k), FloatType.FLOAT32);
+            GptqSolver.Solution found =
+                    new GptqSolver(options, most).solve(scope, factored, List.of(q, k), FloatType.FLOAT32);
+            assertThat(found.loss()).isCloseTo(expected.loss(), withinPercentage(0.1));
+            for (int m = 0; m < 2; m++) {
+                QuantizedLinear linear = found.modules().get(m).linear();
+                QuantizedLinear whole = expected.modules().get(m).linear();
+                assertThat(linear.codes()).isDeepEqualTo(whole.codes());
+                assertThat(linear.scales()).isDeepEqualTo(whole.scales());
+                assertThat(linear.gIdx()).isEqualTo(whole.gIdx());
+            }
         }
     }
 

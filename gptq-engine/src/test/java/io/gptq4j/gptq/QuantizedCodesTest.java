@@ -181,13 +181,14 @@ class QuantizedCodesTest extends CpuTest {
                     GptqSolver.Factored factored = solver.factor(scope, hessian);
                     for (Linear module : modules.modules()) { // one by one: rows do not depend on each other
                         String name = source.path(module);
-                        Tensor drift = null;
+                        GptqSolver.Target drift = null;
                         if (followed && block.parts().hasFloatTarget(modules)) {
                             boolean mixture = modules.stage() == Stage.MLP_OUT
                                     && block.parts().mlp() instanceof Mlp.Experts;
-                            drift = mixture
+                            Tensor sum = mixture
                                     ? mixtureDrift(scope, modules, block, source, at, exactly)
                                     : drift(scope, modules, block, at, exactly, source.weight(module));
+                            drift = (step, from, to) -> step.call("refine", "part", sum, from, to);
                         }
                         QuantizedLinear expected = solver.solve(
                                         scope,

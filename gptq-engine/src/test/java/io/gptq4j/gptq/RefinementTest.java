@@ -105,7 +105,7 @@ class RefinementTest extends CpuTest {
                     List.of(weight),
                     new Drift.Streams(scope.zeros(3 * in, out), scope.floats(lacks, 3 * in, out), 1));
             Tensor target = scope.zeros(in, out);
-            scope.call("refine", "aimed", target, factored.u(), drift.of(scope, weight, 0), factored.factor());
+            scope.call("refine", "aimed", target, factored.u(), drift.of(scope, weight, 0, out, 0), factored.factor());
             float[] found = target.toFloats();
             for (int i = 0; i < in; i++) {
                 for (int o = 0; o < out; o++) {

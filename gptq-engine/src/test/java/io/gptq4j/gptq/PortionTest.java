@@ -1,0 +1,59 @@
+package io.gptq4j.gptq;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.gptq4j.tensor.CpuTest;
+import io.gptq4j.tensor.Scope;
+import java.util.List;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+
+class PortionTest extends CpuTest {
+    private static final Refinement ALL = new Refinement(true, true, 3);
+
+    @Test
+    void areOneWhereRowsFitIntoTheMemory() {
+        assertThat(Portion.size(ALL, 4096, 6144, false)).isEqualTo(6144);
+        assertThat(Portion.size(Refinement.NONE, 4096, 11_008, false)).isEqualTo(11_008);
+    }
+
+    /** Seven matrices of 6144 x 4096 take 705 MB of 805, and as many tiles of 2048 rows there are. */
+    @Test
+    void areEquallyLargeWhereTheyDoNot() {
+        assertThat(Portion.size(ALL, 4096, 22_016, false)).isEqualTo(5504);
+        assertThat(Portion.bytes(ALL, 4096, 22_016, false)).isEqualTo(7L * 4096 * 5504 * 4);
+        assertThat(Portion.size(ALL, 4096, 22_016, true)).isEqualTo(22_016);
+    }
+
+    @Test
+    void haveATileOfRowsAtLeast() {
+        assertThat(Portion.size(ALL, 1 << 20, 3000, false)).isEqualTo(1500);
+        assertThat(Portion.size(ALL, 1 << 20, 2048, false)).isEqualTo(2048);
+    }
+
+    @Test
+    void cutModulesWhereTheyMust() {
+        try (Scope scope = torch.scope()) {
+            List<GptqSolver.Module> modules = List.of(
+                    new GptqSolver.Module("a", scope.zeros(5, 2)),
+                    new GptqSolver.Module("b", scope.zeros(1, 2)),
+                    new GptqSolver.Module("c", scope.zeros(6, 2)));
+            assertThat(Portion.of(modules, 4).stream().map(PortionTest::told))
+                    .containsExactly("a0-4", "a4-5 b0-1 c0-2", "c2-6");
+            assertThat(Portion.of(modules, 100).stream().map(PortionTest::told)).containsExactly("a0-5 b0-1 c0-6");
+            assertThat(Portion.of(modules, 6)
+                            .get(1)
+                            .parts()
+                            .get(0)
+                            .weight(scope)
+                            .shape())
+                    .containsExactly(6, 2);
+        }
+    }
+
+    private static String told(Portion portion) {
+        return portion.parts().stream()
+                .map(part -> part.module().name() + part.start() + "-" + part.end())
+                .collect(Collectors.joining(" "));
+    }
+}
