@@ -6,6 +6,7 @@ import io.gptq4j.model.BlockReader;
 import io.gptq4j.model.DecoderBlock;
 import io.gptq4j.model.KeyValues;
 import io.gptq4j.model.LanguageModel;
+import io.gptq4j.tensor.NativeHeap;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import io.gptq4j.tensor.TensorStore;
@@ -112,6 +113,9 @@ public final class SelfCalibration {
                     completeBlockByBlock(scope, batches, share);
                 }
             }
+        }
+        if (!together) {
+            NativeHeap.trim();
         }
         return all.stream().flatMapToInt(piece -> Arrays.stream(piece.tokens)).toArray();
     }
