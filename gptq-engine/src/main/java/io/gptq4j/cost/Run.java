@@ -67,11 +67,6 @@ public record Run(
         return windows - selfWindows;
     }
 
-    /** Tokens that the model makes up. */
-    long selfTokens() {
-        return Math.multiplyExact((long) selfWindows, seqlen);
-    }
-
     /** Tokens of the held-out text, once. */
     public long evalTokens() {
         return Math.multiplyExact((long) evalWindows, evalWindow);

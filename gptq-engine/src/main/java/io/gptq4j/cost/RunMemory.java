@@ -8,7 +8,6 @@ import io.gptq4j.gptq.Refinement;
 import io.gptq4j.gptq.Sensitivity;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.LanguageModel;
-import java.util.Collection;
 import java.util.Map;
 import java.util.stream.IntStream;
 
@@ -33,10 +32,10 @@ final class RunMemory {
         this.run = run;
         this.solved = solved;
         this.blockParameters = IntStream.range(0, architecture.layers())
-                .mapToLong(layer -> elements(architecture.blockTensors(layer)))
+                .mapToLong(layer -> Architecture.elements(architecture.blockTensors(layer)))
                 .max()
                 .orElseThrow();
-        this.allParameters = Math.max(elements(architecture.tensors()), run.checkpointParameters());
+        this.allParameters = Math.max(Architecture.elements(architecture.tensors()), run.checkpointParameters());
     }
 
     /** Of the largest block. */
@@ -140,11 +139,5 @@ final class RunMemory {
                                 .orElseThrow()))
                 .max()
                 .orElseThrow();
-    }
-
-    private static long elements(Map<String, ? extends Collection<Long>> shapes) {
-        return shapes.values().stream()
-                .mapToLong(shape -> shape.stream().reduce(1L, Math::multiplyExact))
-                .sum();
     }
 }

@@ -111,9 +111,7 @@ public record Pieces(int length, int count, int lines) {
     static long parameters(Architecture architecture) {
         long sum = 0;
         for (int layer = 0; layer < architecture.layers(); layer++) {
-            sum += architecture.blockTensors(layer).values().stream()
-                    .mapToLong(shape -> shape.stream().reduce(1L, Math::multiplyExact))
-                    .sum();
+            sum += Architecture.elements(architecture.blockTensors(layer));
         }
         return sum;
     }

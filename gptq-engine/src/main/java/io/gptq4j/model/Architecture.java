@@ -251,6 +251,13 @@ public record Architecture(
         return shapes;
     }
 
+    /** How many numbers tensors of these shapes have together. */
+    public static long elements(Map<String, List<Long>> shapes) {
+        return shapes.values().stream()
+                .mapToLong(shape -> shape.stream().reduce(1L, Math::multiplyExact))
+                .sum();
+    }
+
     /** All linear modules of a block: those that can be quantized, then those that stay in float. */
     public List<Linear> linears(int layer) {
         List<Linear> linears = new ArrayList<>();
