@@ -27,7 +27,7 @@ import java.util.Map;
  *   <tr><td>solve, by the rows of all modules of the group</td><td>rows in^2</td></tr>
  *   <tr><td>drift of a module group, by its inputs alone or as it is</td><td>2 N in^2 + 2 rows in^2, 4 N in rows</td></tr>
  *   <tr><td>from the drift to other weights</td><td>2 rows in^2</td></tr>
- *   <tr><td>sweeps: their start, and each of them</td><td>3 rows in^2, 4 rows in^2</td></tr>
+ *   <tr><td>sweeps: their start, and each of them</td><td>rows in^2, 2 rows in^2</td></tr>
  * </table>
  *
  * <p>What is done element by element is counted in bytes moved; the solve's column loop in operations on tensors. The
@@ -182,7 +182,7 @@ public final class CostModel {
         }
         int sweeps = refinement.sweeps();
         if (sweeps > 0) {
-            double products = layers * (3.0 + 4.0 * sweeps) * rows * in * in;
+            double products = layers * (1.0 + 2.0 * sweeps) * rows * in * in;
             all.add(Work.products(Step.REFINE, Work.Unit.FLOAT32, (int) in, products, SOLVE_EFFICIENCY));
             all.add(ForwardWork.elements(Step.REFINE, layers * sweeps * rows * in * SWEEP_BYTES, 0, 0));
             all.add(ForwardWork.elements(Step.REFINE, 0, 0, layers * sweeps * in * SWEEP_CALLS * tiles));

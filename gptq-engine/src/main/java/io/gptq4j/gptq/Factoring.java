@@ -82,6 +82,10 @@ final class Factoring {
                 damped = diagonal(work, rungs.get(at), diagonal, order);
                 work.call("gptq", "unconnected", matrix, damped);
             }
+            if (options.solvesAcrossGroups()) {
+                work.call("gptq", "beneath", matrix, h, factor);
+                damped = work.call("gptq", "reordered", damped, GptqSolver.longs(work, GptqSolver.inverse(order)));
+            }
             return new Factored(
                     matrix.moveTo(scope),
                     damped.moveTo(scope),

@@ -114,6 +114,11 @@ public record GptqOptions(
         return actOrder && !staticGroups && groupSize != -1;
     }
 
+    /** Whether columns are solved in another order than the one in which groups lie one after the other. */
+    boolean solvesAcrossGroups() {
+        return actOrder && !descAct();
+    }
+
     /** The largest code, 2^bits - 1. */
     int maxq() {
         return (1 << bits) - 1;

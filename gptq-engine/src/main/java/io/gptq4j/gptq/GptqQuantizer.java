@@ -9,6 +9,7 @@ import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.ModuleGroup;
 import io.gptq4j.model.Stage;
 import io.gptq4j.tensor.FloatType;
+import io.gptq4j.tensor.NativeHeap;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import io.gptq4j.tensor.TensorStore;
@@ -51,6 +52,9 @@ public final class GptqQuantizer {
     private static final long CPU_HESSIANS = 1L << 30;
 
     private static final long GPU_HESSIANS = 8L << 30;
+
+    /** Weights whose solve takes so long that it is nothing to give memory back after it. */
+    private static final long MANY_WEIGHTS = 8 << 20;
 
     private final List<LanguageModel> models;
     private final QuantizationPlan plan;
@@ -240,7 +244,11 @@ public final class GptqQuantizer {
             }
             List<ModuleReport> reports = new ArrayList<>();
             for (int g = 0; g < groups.size(); g++) {
-                reports.addAll(solve(lanes, works, layer, groups.get(g), seen.get(g), start, sink));
+                ModuleGroup group = groups.get(g);
+                reports.addAll(solve(lanes, works, layer, group, seen.get(g), start, sink));
+                if ((long) group.in() * group.rows() >= MANY_WEIGHTS) {
+                    NativeHeap.trim();
+                }
                 start = System.nanoTime();
             }
             return reports;
@@ -289,9 +297,9 @@ public final class GptqQuantizer {
     }
 
     /** All that a factor depends on, of what can differ within a group. */
-    private record FactorKey(boolean actOrder, double dampPercent) {
+    private record FactorKey(boolean actOrder, boolean acrossGroups, double dampPercent) {
         static FactorKey of(GptqOptions options) {
-            return new FactorKey(options.actOrder(), options.dampPercent());
+            return new FactorKey(options.actOrder(), options.solvesAcrossGroups(), options.dampPercent());
         }
     }
 

@@ -9,7 +9,6 @@ import io.gptq4j.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -103,8 +102,9 @@ public final class GptqSolver {
     /**
      * What the solve needs to know of the input.
      *
-     * @param u U in the upper triangle, [in, in], in solve order; strictly below it the Hessian, 2/n sum x x^T
-     * @param diagonal the Hessian's damped diagonal, [in], in solve order
+     * @param u U in the upper triangle, [in, in], in solve order; strictly below it the Hessian, 2/n sum x x^T, in the order in
+     *     which groups lie one after the other: that of the columns, or of the solve with {@link GptqOptions#descAct}
+     * @param diagonal the Hessian's damped diagonal, [in], in the Hessian's order
      * @param factor what the Hessian has been multiplied by, 2/n
      * @param order the column that is solved k-th
      * @param dead inputs that were zero in every token, ascending
@@ -311,7 +311,11 @@ public final class GptqSolver {
                 options.reference() ? options.blocksize() : step(refresh ? group : options.blocksize(), work.isGpu()));
         Tensor codes = solved.get(0); // [in, rows]
         Tensor loss = solved.get(1);
+        boolean across = options.solvesAcrossGroups();
+        codes = across ? reordered(work, codes, place) : codes;
         if (options.refinement().sweeps() > 0 && !factored.isUnconnected()) {
+            work.call("refine", "slopes", factored.u, w);
+            w = across ? reordered(work, w, place) : w;
             loss = work.call(
                     "refine",
                     "swept",
@@ -321,19 +325,21 @@ public final class GptqSolver {
                     factored.diagonal,
                     grids.get(0),
                     grids.get(1),
-                    longs(work, groups),
-                    members(work, refresh ? IntStream.range(0, in).toArray() : place, group),
                     group,
                     options.maxq(),
-                    options.refinement().sweeps());
+                    options.refinement().sweeps(),
+                    loss);
         }
         w.close();
-        if (options.actOrder()) {
-            Tensor ordered = codes;
-            codes = work.call("gptq", "reordered", ordered, longs(work, place));
-            ordered.close();
-        }
+        codes = options.descAct() ? reordered(work, codes, place) : codes;
         return new Rows(codes, grids.get(0), grids.get(1), gIdx, loss.toDoubles()[0]);
+    }
+
+    /** Lines in another order; what they were is closed. */
+    private static Tensor reordered(Scope work, Tensor lines, int[] order) {
+        try (lines) {
+            return work.call("gptq", "reordered", lines, longs(work, order));
+        }
     }
 
     /** Moves the weights W^T to where the modules' outputs are nearest to the float model's. */
@@ -426,7 +432,7 @@ public final class GptqSolver {
         return halves;
     }
 
-    private static int[] inverse(int[] order) {
+    static int[] inverse(int[] order) {
         int[] inverse = new int[order.length];
         for (int k = 0; k < order.length; k++) {
             inverse[order[k]] = k;

@@ -30,8 +30,11 @@ public record Refinement(boolean floatTarget, boolean gridSearch, int sweeps) {
         }
     }
 
-    /** Matrices [in, rows] in float32 that a solve has in memory together: weights, results, errors, and what improves on them. */
+    /**
+     * Matrices [in, rows] in float32 that a solve has in memory together: weights and codes; the weights and two of drifts, one
+     * of them ordered; or slopes, codes as integers and as they are computed with.
+     */
     public int matrices() {
-        return 3 + (floatTarget ? 1 : 0) + (sweeps > 0 ? 3 : 0);
+        return floatTarget || sweeps > 0 ? 3 : 2;
     }
 }

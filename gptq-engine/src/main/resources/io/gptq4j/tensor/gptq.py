@@ -94,6 +94,17 @@ class Gptq(Module):
     _2 = torch.copy_(torch.diagonal(H), diagonal)
     return H
 
+  # factor * H strictly below the diagonal of M, in the order that H is in. In place.
+  def beneath(self: __torch__.Gptq, M: Tensor, H: Tensor, factor: float) -> Tensor:
+    n = torch.size(M, 0)
+    for i in range(0, n, 256):
+      j = min(i + 256, n)
+      L = torch.tril(torch.mul(H[i:j, i:j], factor), -1)
+      _0 = torch.copy_(M[i:j, i:j], torch.add(torch.triu(M[i:j, i:j]), L))
+      if i > 0:
+        _1 = torch.mul(H[i:j, 0:i], factor, out=M[i:j, 0:i])
+    return M
+
   # The factor of the inverse of a diagonal matrix, in the upper triangle: columns that know nothing of each other.
   def unconnected(self: __torch__.Gptq, H: Tensor, diagonal: Tensor) -> Tensor:
     n = torch.size(H, 0)

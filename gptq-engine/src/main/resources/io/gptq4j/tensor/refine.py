@@ -1,7 +1,7 @@
 class Refine(Module):
   # What improves on the solve: its target, its grids, and its result. Shapes and types as in gptq.py; M [n, n] holds the
-  # factor U of the inverse Hessian in its upper triangle and, strictly below it, the Hessian H; `diagonal` [n] is the
-  # damped diagonal of H. Everything is in solve order but where it says otherwise.
+  # factor U of the inverse Hessian in its upper triangle and, strictly below it, the Hessian H. Everything is in solve
+  # order but H, its damped diagonal [n], and what is said to be.
   # All sums are products of fixed shapes, so that an artifact does not depend on the number of threads.
   __parameters__ = []
   __buffers__ = []
@@ -86,7 +86,7 @@ class Refine(Module):
     start = 0
     for d in drifts:
       end = start + torch.size(d, 1)
-      _0 = torch.copy_(D[:, start:end], torch.index_select(d, 0, order))
+      _0 = torch.index_select(d, 0, order, out=D[:, start:end])
       start = end
     return D
 
@@ -108,130 +108,161 @@ class Refine(Module):
         _3 = torch.addmm_(Wt[i:j], torch.t(M[0:i, i:j]), D[0:i], beta=1, alpha=factor)
     return Wt
 
-  # H X for X [n, rows], from the strict lower triangle of M and the diagonal.
-  def hessian_times(self: __torch__.Refine, M: Tensor, diagonal: Tensor, X: Tensor) -> Tensor:
+  # U^-1 X in place of X [n, rows], from the last line up.
+  def slopes(self: __torch__.Refine, M: Tensor, X: Tensor) -> Tensor:
     n = torch.size(M, 0)
-    Y = torch.mul(X, torch.unsqueeze(diagonal, 1))
-    block = 256
-    for i in range(0, n, block):
-      j = min(i + block, n)
-      L = torch.tril(M[i:j, i:j], -1)
-      _0 = torch.addmm_(Y[i:j], torch.add(L, torch.t(L)), X[i:j])
-      if i > 0:
-        _1 = torch.addmm_(Y[i:j], M[i:j, 0:i], X[0:i])
-        _2 = torch.addmm_(Y[0:i], torch.t(M[i:j, 0:i]), X[i:j])
-    return Y
+    outer = 256
+    inner = 64
+    one = torch.eye(inner, dtype=6, device=M.device)
+    for o1 in range((n - 1) // outer * outer, -1, -outer):
+      o2 = min(o1 + outer, n)
+      if o2 < n:
+        _0 = torch.addmm_(X[o1:o2], M[o1:o2, o2:n], X[o2:n], beta=1, alpha=-1)
+      for i in range(o1 + (o2 - o1 - 1) // inner * inner, o1 - 1, -inner):
+        j = min(i + inner, o2)
+        if j < o2:
+          _1 = torch.addmm_(X[i:j], M[i:j, j:o2], X[j:o2], beta=1, alpha=-1)
+        inverse = torch.linalg_solve_triangular(torch.triu(M[i:j, i:j]), one[0:j - i, 0:j - i], upper=True)
+        _2 = torch.copy_(X[i:j], torch.matmul(inverse, X[i:j]))
+    return X
 
-  # What is left of the weights, W - Q, from the solve's Err: W - Q = U^T Err.
-  def errors(self: __torch__.Refine, M: Tensor, Err: Tensor) -> Tensor:
+  # Coordinate descent after the solve. R [n, rows] is the slope of the loss that the solve left, U^-1 Err, and is consumed;
+  # codes [n, rows] its result, which changes in place, as scale [G, rows] does; zero [G, rows]. Lines are in the order in
+  # which groups come one after the other, `group` lines each; so is H in M, and the diagonal [n].
+  # With E = W - Q the loss is half of the sum of E R, and R = H E. In each sweep every column takes the code that is best
+  # while all others stay as they are, one group after the other; then the group's scale takes its least-squares value,
+  # also while all else stays. What changes in a block of groups comes to all lines of R in one product, and to a copy of
+  # the block's own lines as soon as it is needed. Groups that are larger than a block get their scales when all their
+  # columns have their codes.
+  # Returns the loss, which was `loss` before.
+  def swept(self: __torch__.Refine, R: Tensor, codes: Tensor, M: Tensor, diagonal: Tensor, scale: Tensor, zero: Tensor, group: int, maxq: int, sweeps: int, loss: Tensor) -> Tensor:
     n = torch.size(M, 0)
-    E = torch.empty_like(Err)
+    rows = torch.size(R, 1)
     block = 256
-    for i in range(0, n, block):
-      j = min(i + block, n)
-      _0 = torch.matmul(torch.t(torch.triu(M[i:j, i:j])), Err[i:j], out=E[i:j])
-      if i > 0:
-        _1 = torch.addmm_(E[i:j], torch.t(M[0:i, i:j]), Err[0:i])
-    return E
-
-  # Coordinate descent after the solve. Err [n, rows] is what the solve left and consumed, codes [n, rows] its result,
-  # which changes in place, as scale [G, rows] does; zero [G, rows]; groups [n]. members [n] holds the columns of the first
-  # group, of the second and so on, `group` of each, ascending.
-  # With E = W - Q and R = H E, half of the sum of E R is the loss, and -R its slope. In each sweep every column takes the
-  # code that is best while all others stay as they are, in blocks of columns: within a block R is kept up to date line by
-  # line, beyond it by one product. Then each group's scale takes its least-squares value, also while all else stays.
-  # Returns the loss.
-  def swept(self: __torch__.Refine, Err: Tensor, codes: Tensor, M: Tensor, diagonal: Tensor, scale: Tensor, zero: Tensor, groups: Tensor, members: Tensor, group: int, maxq: int, sweeps: int) -> Tensor:
-    n = torch.size(M, 0)
-    rows = torch.size(Err, 1)
-    block = 16
-    tile = rows
-    if not Err.is_cuda:
-      tile = min(rows, 2048)                   # as in the solve: small enough for one thread, which keeps rounding the same
-    E = self.errors(M, Err)
-    R = self.hessian_times(M, diagonal, E)
-    Q = torch.sub(codes.to(6), torch.index_select(zero, 0, groups))                              # codes less zero points
-    P = Err
-    D = torch.empty([block, rows], dtype=6, device=Err.device)
+    span = group
+    if group <= block:
+      block = block // group * group
+      span = block
+    Q = codes.to(6)                                                                              # codes less zero points
+    for g in range(torch.size(scale, 0)):
+      _0 = torch.sub_(Q[g * group:(g + 1) * group], torch.select(zero, 0, g))
+    gain = torch.zeros([rows], dtype=6, device=R.device)
     for sweep in range(sweeps):
-      for i in range(0, n, block):
-        j = min(i + block, n)
-        L = torch.tril(M[i:j, i:j], -1)
-        B = torch.add(torch.add(L, torch.t(L)), torch.diag(diagonal[i:j]))
-        waiting = annotate(List[Future[Tensor]], [])
-        for r in range(tile, rows, tile):
-          t = min(r + tile, rows)
-          _0 = torch.append(waiting, fork(self.improved, R[i:j, r:t], Q[i:j, r:t], B, scale[:, r:t], zero[:, r:t], groups[i:j], D[0:j - i, r:t], maxq))
-        _1 = self.improved(R[i:j, 0:tile], Q[i:j, 0:tile], B, scale[:, 0:tile], zero[:, 0:tile], groups[i:j], D[0:j - i, 0:tile], maxq)
-        for future in waiting:
-          _2 = torch.wait(future)
-        changes = D[0:j - i]
-        _3 = torch.sub_(E[i:j], changes)
-        _4 = torch.addmm_(R[i:j], torch.triu(B), changes, beta=1, alpha=-1)          # lines have seen changes before theirs
-        if i > 0:
-          _5 = torch.addmm_(R[0:i], torch.t(M[i:j, 0:i]), changes, beta=1, alpha=-1)
-        if j < n:
-          _6 = torch.addmm_(R[j:n], M[j:n, i:j], changes, beta=1, alpha=-1)
-      for g in range(torch.size(scale, 0)):
-        mine = members[g * group:(g + 1) * group]
-        C = torch.index_select(Q, 0, mine)                                                       # [group, rows]
-        _7 = self.times_columns(M, diagonal, mine, C, P)                                         # H C, [n, rows]
-        slope = self.sums(torch.mul(C, torch.index_select(R, 0, mine)))
-        curvature = self.sums(torch.mul(C, torch.index_select(P, 0, mine)))
-        s = torch.select(scale, 0, g)
-        t = torch.add(s, torch.div(slope, curvature))
-        t = torch.where(torch.gt(torch.mul(t, s), 0.), self.storable(t), s)       # not where there is nothing to fit
-        gained = torch.sub(t, s)
-        _8 = torch.sub_(R, torch.mul_(P, gained))
-        _9 = torch.index_add_(E, 0, mine, torch.mul(C, gained), alpha=-1)
-        _10 = torch.copy_(s, t)
-    _11 = torch.copy_(codes, torch.add(Q, torch.index_select(zero, 0, groups)))
-    return torch.div(torch.sum(torch.sum(torch.mul(E, R), [1], dtype=7)), 2.)
+      for first in range(0, n, span):
+        end = min(first + span, n)
+        slope = torch.zeros_like(gain)
+        curvature = torch.zeros_like(gain)
+        for a in range(first, end, block):
+          b = min(a + block, end)
+          q = Q[a:b]
+          r = torch.clone(R[a:b])
+          B = self.square(M, diagonal, a, b)
+          D = torch.empty_like(r)                                                                # by how much E shrinks
+          for i in range(0, b - a, group):
+            j = min(i + group, b - a)
+            g = (a + i) // group
+            s = torch.select(scale, 0, g)
+            _1 = self.recoded(r[i:j], q[i:j], B[i:j, i:j], s, torch.select(zero, 0, g), D[i:j], gain, maxq)
+            if group <= block:
+              grown = self.fitted(s, self.inner(q[i:j], r[i:j]), self.inner(q[i:j], torch.matmul(B[i:j, i:j], q[i:j])), gain)
+              _2 = torch.addcmul_(D[i:j], q[i:j], grown)
+            if j < b - a:
+              _3 = torch.addmm_(r[j:], B[j:, i:j], D[i:j], beta=1, alpha=-1)
+          _4 = self.spread(R, M, B, a, b, D)
+        if group > block:
+          for a in range(first, end, block):
+            b = min(a + block, end)
+            X = torch.matmul(self.square(M, diagonal, a, b), Q[a:b])
+            if a > first:
+              _5 = torch.addmm_(X, M[a:b, first:a], Q[first:a], beta=1, alpha=2)
+            _6 = torch.add_(slope, self.inner(Q[a:b], R[a:b]))
+            _7 = torch.add_(curvature, self.inner(Q[a:b], X))
+          grown = self.fitted(torch.select(scale, 0, first // group), slope, curvature, gain)
+          for a in range(first, end, block):
+            b = min(a + block, end)
+            _8 = self.spread(R, M, self.square(M, diagonal, a, b), a, b, torch.mul(Q[a:b], grown))
+    for g in range(torch.size(scale, 0)):
+      a = g * group
+      b = min(a + group, n)
+      _9 = torch.copy_(codes[a:b], torch.add_(Q[a:b], torch.select(zero, 0, g)))
+    return torch.sub(loss, torch.sum(gain.to(7)))
 
-  # The best codes for the columns of one block, one after the other, for some rows: R, Q and D [count, rows], B [count,
-  # count] the block of H. D takes by how much each Q times its scale has grown. Each line of R sees the changes of those
-  # before it.
-  def improved(self: __torch__.Refine, R: Tensor, Q: Tensor, B: Tensor, scale: Tensor, zero: Tensor, groups: Tensor, D: Tensor, maxq: int) -> Tensor:
-    count = torch.size(R, 0)
-    S = torch.index_select(scale, 0, groups)                                                     # [count, rows]
-    low = torch.neg(torch.index_select(zero, 0, groups))
-    steps = torch.reciprocal(torch.mul(S, torch.unsqueeze(torch.diagonal(B), 1)))
+  # Lines and columns a .. b of H.
+  def square(self: __torch__.Refine, M: Tensor, diagonal: Tensor, a: int, b: int) -> Tensor:
+    L = torch.tril(M[a:b, a:b], -1)
+    return torch.add(torch.add(L, torch.t(L)), torch.diag(diagonal[a:b]))
+
+  # R -= H[:, a:b] D; B is `square`.
+  def spread(self: __torch__.Refine, R: Tensor, M: Tensor, B: Tensor, a: int, b: int, D: Tensor) -> Tensor:
+    n = torch.size(M, 0)
+    if a > 0:
+      _0 = torch.addmm_(R[0:a], torch.t(M[a:b, 0:a]), D, beta=1, alpha=-1)
+    if b < n:
+      _1 = torch.addmm_(R[b:n], M[b:n, a:b], D, beta=1, alpha=-1)
+    return torch.addmm_(R[a:b], B, D, beta=1, alpha=-1)
+
+  # The columns of one group, or a block of it, one after the other: r, q, D [count, rows], B [count, count] their part of
+  # H, s and z [rows] their scale and zero point. In steps of 16 line by line; lines further on see a step's changes by
+  # products that double in size, as the solve's do.
+  def recoded(self: __torch__.Refine, r: Tensor, q: Tensor, B: Tensor, s: Tensor, z: Tensor, D: Tensor, gain: Tensor, maxq: int) -> Tensor:
+    count = torch.size(r, 0)
+    rows = torch.size(r, 1)
+    step = 16
+    tile = rows
+    if not r.is_cuda:
+      tile = min(rows, 2048)                   # as in the solve: small enough for one thread, which keeps rounding the same
+    low = torch.neg(z)
     high = torch.add(low, maxq)
-    r = torch.unbind(R)
-    q = torch.unbind(Q)
-    s = torch.unbind(S)
-    lows = torch.unbind(low)
-    highs = torch.unbind(high)
-    step = torch.unbind(steps)
+    for i in range(0, count, step):
+      j = min(i + step, count)
+      waiting = annotate(List[Future[Tensor]], [])
+      for a in range(tile, rows, tile):
+        b = min(a + tile, rows)
+        _0 = torch.append(waiting, fork(self.improved, r[i:j, a:b], q[i:j, a:b], B[i:j, i:j], s[a:b], low[a:b], high[a:b], D[i:j, a:b], gain[a:b]))
+      _1 = self.improved(r[i:j, 0:tile], q[i:j, 0:tile], B[i:j, i:j], s[0:tile], low[0:tile], high[0:tile], D[i:j, 0:tile], gain[0:tile])
+      for future in waiting:
+        _2 = torch.wait(future)
+      if j < count:
+        width = step
+        while j % (2 * width) == 0:
+          width = 2 * width
+        last = min(j + width, count)
+        _3 = torch.addmm_(r[j:last], B[j:last, j - width:j], D[j - width:j], beta=1, alpha=-1)
+    return torch.addmm_(r, torch.triu(B), D, beta=1, alpha=-1)            # lines have seen changes before theirs
+
+  # The best codes for the columns of one step, for some rows: r, q and D [count, rows], B [count, count] the block of H,
+  # low and high [rows] the bounds of q. D takes by how much each q times its scale has grown. Each line of r sees the
+  # changes of those before it. gain [rows] grows by what that takes from the loss.
+  def improved(self: __torch__.Refine, r: Tensor, q: Tensor, B: Tensor, scale: Tensor, low: Tensor, high: Tensor, D: Tensor, gain: Tensor) -> Tensor:
+    count = torch.size(r, 0)
+    h = torch.unsqueeze(torch.diagonal(B), 1)
+    steps = torch.unbind(torch.reciprocal(torch.mul(h, scale)))
+    slopes = torch.unbind(r)
+    qs = torch.unbind(q)
     d = torch.unbind(D)
     for k in range(count):
-      _0 = torch.mul(r[k], step[k], out=d[k])
-      _1 = torch.clamp_(torch.round_(torch.add_(d[k], q[k])), lows[k], highs[k])             # the new code
-      _2 = torch.sub_(d[k], q[k])
-      _3 = torch.add_(q[k], d[k])
-      _4 = torch.mul_(d[k], s[k])
+      _0 = torch.mul(slopes[k], steps[k], out=d[k])
+      _1 = torch.clamp_(torch.round_(torch.add_(d[k], qs[k])), low, high)                      # the new code
+      _2 = torch.sub_(d[k], qs[k])
+      _3 = torch.add_(qs[k], d[k])
+      _4 = torch.mul_(d[k], scale)
       if k + 1 < count:
-        _5 = torch.addr_(R[k + 1:], torch.select(B, 1, k)[k + 1:], d[k], beta=1, alpha=-1)
-    return D
+        _5 = torch.addr_(r[k + 1:], torch.select(B, 1, k)[k + 1:], d[k], beta=1, alpha=-1)
+    return torch.add_(gain, self.inner(D, torch.sub(r, torch.mul(D, torch.mul(h, 0.5)))))
 
-  # Sums over the lines of X [count, rows]: each in one go, in an order that does not depend on threads.
-  def sums(self: __torch__.Refine, X: Tensor) -> Tensor:
-    return torch.sum(torch.contiguous(torch.t(X)), [1])
+  # The least-squares scale [rows] in place of s, from the slope and the curvature of the loss on the way there; by how
+  # much it has grown.
+  def fitted(self: __torch__.Refine, s: Tensor, slope: Tensor, curvature: Tensor, gain: Tensor) -> Tensor:
+    t = torch.add(s, torch.div(slope, curvature))
+    t = torch.where(torch.gt(torch.mul(t, s), 0.), self.storable(t), s)           # not where there is nothing to fit
+    grown = torch.sub(t, s)
+    _0 = torch.add_(gain, torch.mul(grown, torch.sub(slope, torch.mul(grown, torch.mul(curvature, 0.5)))))
+    _1 = torch.copy_(s, t)
+    return grown
 
-  # out = H[:, columns] X, for X [count, rows] and ascending columns; H as in M and the diagonal.
-  def times_columns(self: __torch__.Refine, M: Tensor, diagonal: Tensor, columns: Tensor, X: Tensor, out: Tensor) -> Tensor:
-    n = torch.size(M, 0)
-    place = torch.unsqueeze(torch.arange(n, dtype=4, device=M.device), 1)
-    for a in range(0, torch.size(columns, 0), 128):
-      some = columns[a:a + 128]
-      F = torch.contiguous(torch.t(torch.index_select(M, 0, some)))                              # above the diagonal
-      F = torch.where(torch.gt(place, some), torch.index_select(M, 1, some), F)                  # [n, 128]
-      F = torch.where(torch.eq(place, some), torch.unsqueeze(diagonal, 1), F)
-      if a == 0:
-        _0 = torch.matmul(F, X[0:128], out=out)
-      else:
-        _1 = torch.addmm_(out, F, X[a:a + 128])
-    return out
+  # The sum of x y over the lines of X and Y [count, rows], each column's in an order of its own that no thread changes; [rows].
+  def inner(self: __torch__.Refine, X: Tensor, Y: Tensor) -> Tensor:
+    return torch.sum(torch.mul(X, Y), [0])
 
   # As float16 stores it, with its sign; never 0 and never infinite.
   def storable(self: __torch__.Refine, scale: Tensor) -> Tensor:
@@ -239,10 +270,11 @@ class Refine(Module):
     size = torch.clamp(torch.to(size, 5), 5.9604644775390625e-08).to(6)
     return torch.copysign(size, scale)
 
-  # sum(v w q) and sum(v q^2) over each group, [rows, 1] both, for codes q [rows, group] of weights w; VW holds v w, V [group]
-  # v. The one divided by the other is the least-squares scale.
+  # sum(v w q) and sum(v q^2) over a group, [rows] both, for codes q [group, rows] of weights w; VW holds v w, V [group, 1] v.
+  # The one divided by the other is the least-squares scale. q is consumed.
   def fit(self: __torch__.Refine, VW: Tensor, V: Tensor, q: Tensor) -> Tuple[Tensor, Tensor]:
-    return (torch.sum(torch.mul(VW, q), [1], True), torch.sum(torch.mul(torch.mul(q, q), V), [1], True))
+    along = self.inner(VW, q)
+    return (along, torch.sum(torch.mul_(torch.square_(q), V), [0]))
 
   # The grids of all groups of Wt [n, rows], scale and zero both [G, rows], by the least sum((w - q)^2 * weight) over the
   # group, with weight [n] = U_cc^(-2 beta). For each of some coarse ranges around the largest weight: round, and see what
@@ -262,33 +294,43 @@ class Refine(Module):
       mine = members[g * group:(g + 1) * group]
       V = torch.index_select(weights, 0, mine)
       line = torch.select(scale, 0, g)
+      waiting = annotate(List[Future[Tensor]], [])
       for start in range(0, rows, 256):                                                          # what the cache holds
-        part = Wt[:, start:start + 256]
-        W = torch.contiguous(torch.t(torch.index_select(part, 0, mine)))                         # [256, group]
-        VW = torch.mul(W, V)
-        largest = torch.amax(torch.abs(W), [1], True)
-        largest = torch.masked_fill(largest, torch.eq(largest, 0.), 1.)
-        most = torch.zeros_like(largest)
-        s = torch.div(largest, maxq - middle)
-        for k in range(16):
-          q = torch.round(torch.div(W, torch.mul(largest, 2. * (1.3 - 0.95 * k / 15.) / maxq)))
-          for direction in range(2):
-            c = torch.clamp(q, middle - maxq, middle)
-            if direction == 0:
-              c = torch.clamp(q, -middle, maxq - middle)
-            fit, size = self.fit(VW, V, c)                                                       # [256, 1]
-            gained = torch.div(torch.square(fit), size)                                          # NaN if all codes are 0
-            better = torch.gt(gained, most)
-            most = torch.where(better, gained, most)
-            s = torch.where(better, torch.mul(torch.div(fit, size), 1 - 2 * direction), s)
-        s = self.storable(s)
-        total = torch.sum(torch.mul(VW, W), [1], True)
-        for turn in range(3):
-          c = torch.clamp(torch.round(torch.div(W, s)), -middle, maxq - middle)
-          fit, size = self.fit(VW, V, c)
-          t = torch.div(fit, size)
-          if turn == 2:
-            t = torch.mul(t, torch.square(torch.div(torch.mul(total, size), torch.square(fit))))
-          s = torch.where(torch.gt(torch.mul(t, s), 0.), self.storable(t), s)
-        _0 = torch.copy_(line[start:start + 256], torch.squeeze(s, 1))
+        end = min(start + 256, rows)
+        _0 = torch.append(waiting, fork(self.searched_group, Wt[:, start:end], mine, V, maxq, line[start:end]))
+      for future in waiting:
+        _1 = torch.wait(future)
     return (scale, torch.full_like(scale, middle))
+
+  # The scales of one group, for some rows of Wt [n, rows], into out [rows].
+  def searched_group(self: __torch__.Refine, Wt: Tensor, mine: Tensor, weights: Tensor, maxq: int, out: Tensor) -> Tensor:
+    middle = (maxq + 1) // 2
+    W = torch.index_select(Wt, 0, mine)                                                          # [group, rows]
+    V = torch.unsqueeze(weights, 1)
+    VW = torch.mul(W, V)
+    largest = torch.amax(torch.abs(W), [0])
+    largest = torch.masked_fill(largest, torch.eq(largest, 0.), 1.)
+    most = torch.zeros_like(largest)
+    s = torch.div(largest, maxq - middle)
+    for k in range(16):
+      q = torch.round_(torch.div(W, torch.mul(largest, 2. * (1.3 - 0.95 * k / 15.) / maxq)))
+      for direction in range(2):
+        if direction == 0:
+          c = torch.clamp(q, -middle, maxq - middle)
+        else:
+          c = torch.clamp_(q, middle - maxq, middle)
+        along, size = self.fit(VW, V, c)                                                         # [rows]
+        gained = torch.div(torch.square(along), size)                                            # NaN if all codes are 0
+        better = torch.gt(gained, most)
+        most = torch.where(better, gained, most)
+        s = torch.where(better, torch.mul(torch.div(along, size), 1 - 2 * direction), s)
+    s = self.storable(s)
+    total = self.inner(VW, W)
+    for turn in range(3):
+      c = torch.clamp_(torch.round_(torch.div(W, s)), -middle, maxq - middle)
+      along, size = self.fit(VW, V, c)
+      t = torch.div(along, size)
+      if turn == 2:
+        t = torch.mul(t, torch.square(torch.div(torch.mul(total, size), torch.square(along))))
+      s = torch.where(torch.gt(torch.mul(t, s), 0.), self.storable(t), s)
+    return torch.copy_(out, s)

@@ -123,11 +123,10 @@ class LadderTest extends CpuTest {
                 assertNearest(q, w);
             } else if (!reference) {
                 assertThat(q).as("columns still make up for each other").isNotEqualTo(nearest(w));
-                float[] below = factored.u().toFloats(); // the Hessian stays there on every rung
-                int[] order = factored.order();
+                float[] below = factored.u().toFloats(); // the Hessian is there on every rung, in the columns' order
                 for (int k = 0; k < IN; k++) {
                     for (int l = 0; l < k; l++) {
-                        assertThat(below[k * IN + l]).isEqualTo(h[order[k] * IN + order[l]]);
+                        assertThat(below[k * IN + l]).isEqualTo(h[k * IN + l]);
                     }
                 }
             }

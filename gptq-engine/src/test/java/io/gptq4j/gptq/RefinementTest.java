@@ -16,6 +16,7 @@ import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -23,9 +24,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Against the same mathematics in plain Java and double precision, in the order of the original columns. */
 class RefinementTest extends CpuTest {
-    private static final int IN = 192;
+    private static final int IN = 384; // more than one block of sweeps
     private static final int ROWS = 24;
-    private static final int TOKENS = 500;
+    private static final int TOKENS = 1000;
 
     /** 2/n sum x x^T and 0.01 of its mean diagonal on the diagonal. */
     private static double[][] damped(float[] x, int in) {
@@ -161,9 +162,11 @@ class RefinementTest extends CpuTest {
             PlainRow[] rows = rows(w, start);
             double[][] h = damped(x, IN);
             double loss = 0;
+            int[] order =
+                    plain.descAct() ? factored.order() : IntStream.range(0, IN).toArray();
             for (PlainRow row : rows) {
-                row.sweep(h, factored.order(), (1 << bits) - 1);
-                row.sweep(h, factored.order(), (1 << bits) - 1);
+                row.sweep(h, order, (1 << bits) - 1);
+                row.sweep(h, order, (1 << bits) - 1);
                 loss += row.loss(h);
             }
             PlainRow[] found = rows(w, swept);
@@ -238,14 +241,17 @@ class RefinementTest extends CpuTest {
             return sum;
         }
 
+        /** Group by group: the codes of its columns as they come in {@code order}, then its scale. */
         void sweep(double[][] h, int[] order, int maxq) {
-            for (int i : order) {
-                double best = (q(i) + slope(h, i) / h[i][i]) / scale[groups[i]] + zero[groups[i]];
-                codes[i] = (int) Math.max(0, Math.min(maxq, Math.rint(best)));
-            }
             for (int g = 0; g < scale.length; g++) {
                 double slope = 0;
                 double curvature = 0;
+                for (int i : order) {
+                    if (groups[i] == g) {
+                        double best = (q(i) + slope(h, i) / h[i][i]) / scale[g] + zero[g];
+                        codes[i] = (int) Math.max(0, Math.min(maxq, Math.rint(best)));
+                    }
+                }
                 for (int i = 0; i < IN; i++) {
                     if (groups[i] == g) {
                         slope += (codes[i] - zero[g]) * slope(h, i);
@@ -263,7 +269,7 @@ class RefinementTest extends CpuTest {
     }
 
     @ParameterizedTest(name = "{0} bits, seed 7")
-    @CsvSource({"2, 0.65", "3, 0.72", "4, 0.85"})
+    @CsvSource({"2, 0.67", "3, 0.75", "4, 0.85"})
     void theSolveLeavesLessOnSearchedGridsThanOnThoseOfTheLargestWeight(int bits, double share) {
         float[] w = gaussians(7, ROWS * IN);
         float[] x = leaning(0.7f, 8, TOKENS, IN);
