@@ -17,11 +17,8 @@ public record Pieces(int length, int count, int lines) {
     private static final int SHORTEST = 16;
     private static final int LONGEST = 128;
 
-    /**
-     * Pieces that go through a block together, whatever the memory, since rounding may depend on it. So many keep a CPU busy for
-     * as long as it takes to load the weights again.
-     */
-    static final int BATCH = 64;
+    /** Pieces that go through a block together, if there are enough: they keep a CPU busy while it loads the weights again. */
+    private static final int BATCH = 64;
 
     /** Products of fewer lines are rounded as the number of threads will have it. */
     private static final int FEWEST = 16;
@@ -93,9 +90,14 @@ public record Pieces(int length, int count, int lines) {
         return Math.multiplyExact(rounds(), length - 1);
     }
 
+    /** Pieces that go through a block together, whatever the memory, since rounding may depend on it; if they can, in two batches. */
+    int batch() {
+        return count < 2 * FEWEST ? count : (int) Math.min(BATCH, ceilDiv(count, 2));
+    }
+
     /** How many batches go through a block, in all passes. */
     public long batches() {
-        return ceilDiv(count, BATCH) * (length - 1);
+        return ceilDiv(count, batch()) * (length - 1);
     }
 
     /** Bytes of keys and values at a time. */

@@ -106,7 +106,7 @@ public final class SelfCalibration {
             int before = round * (pieces.length() - 1);
             Evaluator.Progress share = (done, ofRound) -> progress.update(before + done, pieces.passes());
             try (Scope scope = model.scope()) {
-                List<Batch> batches = batches(scope, lines);
+                List<Batch> batches = batches(scope, lines, pieces.batch());
                 if (together) {
                     complete(scope, batches, share);
                 } else {
@@ -175,10 +175,10 @@ public final class SelfCalibration {
         }
     }
 
-    private List<Batch> batches(Scope scope, List<Piece> lines) {
+    private List<Batch> batches(Scope scope, List<Piece> lines, int size) {
         List<Batch> batches = new ArrayList<>();
-        for (int start = 0; start < lines.size(); start += Pieces.BATCH) {
-            List<Piece> share = lines.subList(start, Math.min(start + Pieces.BATCH, lines.size()));
+        for (int start = 0; start < lines.size(); start += size) {
+            List<Piece> share = lines.subList(start, Math.min(start + size, lines.size()));
             List<KeyValues> past = new ArrayList<>();
             for (int layer = 0; layer < model.architecture().layers(); layer++) {
                 past.add(new KeyValues(scope, share.get(0).tokens.length));

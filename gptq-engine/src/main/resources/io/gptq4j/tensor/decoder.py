@@ -223,13 +223,13 @@ class Decoder(Module):
     y = torch.scaled_dot_product_attention(q, k4, v4, None, 0., True, scale=scale)
     return torch.flatten(torch.transpose(y, 1, 2), 2)
 
-  # Attention of one query of each window, q [B, H, 1, D], over all keys; heads that share keys are queries of one head to the operator.
-  # Returns [B, 1, H * E].
+  # Attention of one query of each window, q [B, H, 1, D], over all keys; heads that share keys are queries of one head here. Returns
+  # [B, 1, H * E]. Not by the operator: how it rounds a few queries depends on the thread that has them.
   def attend_last(self: __torch__.Decoder, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     B = torch.size(q, 0)
     shared = torch.reshape(q, [B, torch.size(k, 1), -1, torch.size(q, 3)])
-    y = torch.scaled_dot_product_attention(shared, k, v, None, 0., False, scale=scale)
-    return torch.reshape(y, [B, 1, -1])
+    scores = torch.mul(torch.matmul(shared, torch.transpose(k, 2, 3)).to(6), scale)
+    return torch.reshape(torch.matmul(torch.type_as(torch.softmax(scores, -1), v), v), [B, 1, -1])
 
   # k with each of its heads as often as heads of q share it.
   def repeated(self: __torch__.Decoder, k: Tensor, q: Tensor) -> Tensor:

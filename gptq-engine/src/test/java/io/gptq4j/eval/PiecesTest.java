@@ -47,6 +47,14 @@ class PiecesTest {
         assertThat(Pieces.of(small, 30, 10, 105).batches()).isEqualTo(2 * 15);
     }
 
+    @Test
+    void goThroughABlockInTwoBatchesAtLeastUnlessTheyAreFewerThanProductsNeed() {
+        assertThat(new Pieces(16, 20, 20).batch()).isEqualTo(20);
+        assertThat(new Pieces(16, 33, 33).batch()).isEqualTo(17);
+        assertThat(new Pieces(16, 64, 64).batch()).isEqualTo(32);
+        assertThat(new Pieces(16, 1024, 384).batch()).isEqualTo(64);
+    }
+
     /** Llama 2 7B: 262,144 channels per token, 69 GB in all, where 8 streams of all windows take 26; 6.5e9 parameters 3 * 128 times. */
     @Test
     void areMadeInRoundsWhereKeysAndValuesTakeMuchMemory() throws Exception {

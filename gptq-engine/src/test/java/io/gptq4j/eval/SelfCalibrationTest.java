@@ -2,13 +2,18 @@ package io.gptq4j.eval;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ai.djl.pytorch.jni.JniUtils;
 import io.gptq4j.calibration.CalibrationSet;
 import io.gptq4j.checkpoint.Checkpoint;
+import io.gptq4j.model.BlockReader;
+import io.gptq4j.model.DecoderBlock;
+import io.gptq4j.model.KeyValues;
 import io.gptq4j.model.LanguageModel;
 import io.gptq4j.model.families.ModelFamilies;
 import io.gptq4j.tensor.CpuTest;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.LiveTensors;
+import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.TensorStore;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -102,6 +107,37 @@ class SelfCalibrationTest extends CpuTest {
         assertThat(stream).isEqualTo(stream(new Pieces(8, 144, 64), true, id -> true, 1));
         assertThat(stream).isEqualTo(stream(new Pieces(8, 144, 144), false, id -> true, 1));
         assertThat(stream).isEqualTo(stream(new Pieces(8, 144, 128), false, id -> true, 1));
+    }
+
+    /** To the last bit: a draw may be as near to another token as that. More keys than a vector has numbers. */
+    @ParameterizedTest(name = "{0} threads, seed 4")
+    @ValueSource(ints = {2, 5})
+    void computesTokensThatComeOneByOneTheSameOnAnyNumberOfThreads(int number) throws Exception {
+        int threads = JniUtils.getNumThreads();
+        SplittableRandom random = new SplittableRandom(4);
+        try (Scope scope = model.scope();
+                BlockReader reader = model.blocks();
+                LanguageModel.Embedder embedder = model.embedder()) {
+            DecoderBlock block = model.block(scope, reader);
+            KeyValues alone = new KeyValues(scope, 40);
+            KeyValues shared = new KeyValues(scope, 40);
+            for (int position = 0; position < 40; position++) {
+                int[][] ids = new int[24][1];
+                for (int[] id : ids) {
+                    id[0] = random.nextInt(VOCAB);
+                }
+                JniUtils.setNumThreads(1);
+                float[] expected = block.forward(scope, embedder.embed(scope, ids, position), alone)
+                        .toFloats();
+                JniUtils.setNumThreads(number);
+                assertThat(block.forward(scope, embedder.embed(scope, ids, position), shared)
+                                .toFloats())
+                        .as("token %d", position)
+                        .isEqualTo(expected);
+            }
+        } finally {
+            JniUtils.setNumThreads(threads);
+        }
     }
 
     @Test
