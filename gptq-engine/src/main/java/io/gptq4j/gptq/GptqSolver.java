@@ -6,6 +6,8 @@ import io.gptq4j.safetensors.Half;
 import io.gptq4j.tensor.FloatType;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -217,7 +219,11 @@ public final class GptqSolver {
     /**
      * All rows of the modules, solved: codes [in, rows] uint8 in column order, scale and zero [groups, rows] float32.
      */
-    record Rows(Tensor codes, Tensor scale, Tensor zero, int[] gIdx, double loss) {}
+    record Rows(Tensor codes, Tensor scale, Tensor zero, int[] gIdx, double loss) {
+        private Rows moveTo(Scope scope) {
+            return new Rows(codes.moveTo(scope), scale.moveTo(scope), zero.moveTo(scope), gIdx, loss);
+        }
+    }
 
     /** Solves the rows of these weights [out, in], one after the other. */
     Rows solve(Scope work, Factored factored, List<Tensor> weights) {
@@ -227,7 +233,7 @@ public final class GptqSolver {
                 weights.stream().map(weight -> new Module("", weight)).toList());
     }
 
-    /** All rows, a portion at a time where there are many: none knows of another. */
+    /** All rows, in portions that two threads share out on a CPU: no row knows of another. */
     private Rows solveRows(Scope work, Factored factored, List<Module> modules) {
         long total = modules.stream().mapToLong(module -> module.weight.size(0)).sum();
         long size = Portion.size(options.refinement(), factored.order.length, total, work.isGpu());
@@ -235,16 +241,18 @@ public final class GptqSolver {
         if (portions.size() == 1) {
             return solvePortion(work, factored, portions.get(0));
         }
-        List<Rows> solved = new ArrayList<>();
-        for (Portion portion : portions) {
-            try (Scope step = work.child()) {
-                Rows rows = solvePortion(step, factored, portion);
-                rows.codes.moveTo(work);
-                rows.scale.moveTo(work);
-                rows.zero.moveTo(work);
-                solved.add(rows);
-            }
+        List<Scope> own = portions.stream().map(portion -> work.child()).toList();
+        Rows[] found = new Rows[portions.size()];
+        try {
+            work.halves().forEach(portions.size(), (p, half) -> {
+                try (Scope step = own.get(p).child()) {
+                    found[p] = solvePortion(step, factored, portions.get(p)).moveTo(own.get(p));
+                }
+            });
+        } catch (IOException e) {
+            throw new UncheckedIOException(e); // nothing is read
         }
+        List<Rows> solved = List.of(found);
         return new Rows(
                 work.call("refine", "beside", solved.stream().map(Rows::codes).toList()),
                 work.call("refine", "beside", solved.stream().map(Rows::scale).toList()),
@@ -258,7 +266,8 @@ public final class GptqSolver {
         int in = order.length;
         List<Tensor> weights =
                 portion.parts().stream().map(part -> part.weight(work)).toList();
-        Tensor w = work.call("gptq", "stacked", weights, longs(work, order)); // W^T [in, rows], in solve order
+        Tensor w = work.call(
+                "gptq", "stacked", weights, longs(work, order), work.hasThreads()); // W^T [in, rows], in solve order
         aim(work, factored, portion, w);
         int rows = Math.toIntExact(w.size(1));
         int[] place = inverse(order);
@@ -285,7 +294,8 @@ public final class GptqSolver {
                     members(work, place, group),
                     group,
                     options.maxq(),
-                    Refinement.GRID_BETA);
+                    Refinement.GRID_BETA,
+                    work.hasThreads());
         } else if (grids.isEmpty()) {
             grids = grids(work, w, place, group);
         }
@@ -308,7 +318,8 @@ public final class GptqSolver {
                 options.sym(),
                 options.mse(),
                 options.reference(),
-                options.reference() ? options.blocksize() : step(refresh ? group : options.blocksize(), work.isGpu()));
+                options.reference() ? options.blocksize() : step(refresh ? group : options.blocksize(), work.isGpu()),
+                work.hasThreads());
         Tensor codes = solved.get(0); // [in, rows]
         Tensor loss = solved.get(1);
         boolean across = options.solvesAcrossGroups();
@@ -328,7 +339,8 @@ public final class GptqSolver {
                     group,
                     options.maxq(),
                     options.refinement().sweeps(),
-                    loss);
+                    loss,
+                    work.hasThreads());
         }
         w.close();
         codes = options.descAct() ? reordered(work, codes, place) : codes;

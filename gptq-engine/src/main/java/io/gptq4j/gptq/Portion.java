@@ -7,16 +7,19 @@ import java.util.List;
 
 /**
  * Rows of modules that are solved together. Rows are independent problems, so how many are solved at a time is a matter of memory:
- * a solve has several matrices [in, rows] in float32.
+ * a solve has several matrices [in, rows] in float32. On a CPU two portions are solved at the same time.
  */
 public record Portion(List<Part> parts) {
-    /** Bytes that these matrices may take on a CPU, if that is enough for {@link #TILE} rows. */
+    /** Bytes that these matrices may take on a CPU, if that is enough for two times {@link #TILE} rows. */
     private static final long CPU_BYTES = 768L << 20;
 
     private static final long GPU_BYTES = 4L << 30;
 
     /** Rows that the column loop takes at a time on a CPU, of which portions have a multiple if they can. */
     private static final long TILE = 2048;
+
+    /** Rows are shared out in multiples of this, so that lines of matrices begin where vector registers do. */
+    private static final long STEP = 16;
 
     /** Copies the list. */
     public Portion {
@@ -36,16 +39,18 @@ public record Portion(List<Part> parts) {
         }
     }
 
-    /** How many of {@code rows} are solved at a time: as many as their memory allows, in portions of nearly the same size. */
+    /** How many of {@code rows} a portion has: as many as the memory allows, in an even number of nearly equal portions on a CPU. */
     static long size(Refinement refinement, long in, long rows, boolean gpu) {
         long each = refinement.matrices() * in * Float.BYTES;
-        long most = Math.max(TILE, (gpu ? GPU_BYTES : CPU_BYTES) / each / TILE * TILE);
-        return ceilDiv(rows, ceilDiv(rows, most));
+        long atOnce = gpu ? 1 : 2;
+        long most = Math.max(TILE, (gpu ? GPU_BYTES : CPU_BYTES) / atOnce / each / TILE * TILE);
+        return ceilDiv(ceilDiv(rows, atOnce * ceilDiv(rows, atOnce * most)), STEP) * STEP;
     }
 
     /** Bytes that a solve of {@code rows} takes beside the factor. */
     public static long bytes(Refinement refinement, long in, long rows, boolean gpu) {
-        return refinement.matrices() * in * Float.BYTES * size(refinement, in, rows, gpu);
+        long together = Math.min(rows, size(refinement, in, rows, gpu) * (gpu ? 1 : 2));
+        return refinement.matrices() * in * Float.BYTES * together;
     }
 
     /** All rows of some modules in order, {@code size} at a time. */

@@ -28,7 +28,6 @@ public final class LanguageModel implements AutoCloseable {
     private final FloatType type;
     private final Scope scope;
     private final PositionTables positions;
-    private final Halves halves;
 
     private LanguageModel(Architecture architecture, ModelWeights weights, FloatType type, Scope scope) {
         this.architecture = architecture;
@@ -36,7 +35,6 @@ public final class LanguageModel implements AutoCloseable {
         this.type = type;
         this.scope = scope;
         this.positions = new PositionTables(scope, type);
-        this.halves = new Halves(scope.isGpu());
     }
 
     /**
@@ -78,12 +76,12 @@ public final class LanguageModel implements AutoCloseable {
 
     /** How many tokens should go through a part of a block together; each of the halves has as many. */
     public int batchTokens() {
-        return tokensAtOnce(isOnGpu()) / halves.count();
+        return tokensAtOnce(isOnGpu()) / halves().count();
     }
 
     /** Those who go through batches with it; each has a scope of its own for each of them. */
     public Halves halves() {
-        return halves;
+        return scope.halves();
     }
 
     /** A fresh scope on the model's device. */
@@ -396,7 +394,6 @@ public final class LanguageModel implements AutoCloseable {
 
     @Override
     public void close() {
-        halves.close();
         scope.close();
     }
 }

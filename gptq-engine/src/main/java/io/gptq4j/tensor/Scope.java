@@ -8,6 +8,7 @@ import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.jni.IValue;
 import ai.djl.pytorch.jni.IValueUtils;
+import ai.djl.pytorch.jni.JniUtils;
 import io.gptq4j.safetensors.DType;
 import io.gptq4j.safetensors.ScaledFloats;
 import io.gptq4j.safetensors.TensorInfo;
@@ -50,6 +51,16 @@ public final class Scope implements AutoCloseable {
     /** Whether its tensors are on a GPU. */
     public boolean isGpu() {
         return torch.isGpu();
+    }
+
+    /** Those of the session; each has a scope of its own for what it does. */
+    public Halves halves() {
+        return torch.halves();
+    }
+
+    /** Whether the calling thread has some of libtorch's threads beside itself. */
+    public boolean hasThreads() {
+        return !isGpu() && JniUtils.getNumThreads() > 1;
     }
 
     /** A scope inside this one, on the same device. */

@@ -33,6 +33,7 @@ public final class Torch implements AutoCloseable {
     private final long chunk;
     private final PtNDManager host;
     private final Scope root;
+    private final Halves halves;
     private final Map<String, Script> scripts = new ConcurrentHashMap<>();
 
     private Torch(Device device, long chunk) {
@@ -40,6 +41,7 @@ public final class Torch implements AutoCloseable {
         this.chunk = chunk;
         this.host = (PtNDManager) Engine.getEngine("PyTorch").newBaseManager(Device.cpu());
         this.root = new Scope(this, (PtNDManager) Engine.getEngine("PyTorch").newBaseManager(device));
+        this.halves = new Halves(isGpu());
     }
 
     /**
@@ -145,6 +147,10 @@ public final class Torch implements AutoCloseable {
         return chunk;
     }
 
+    Halves halves() {
+        return halves;
+    }
+
     PtNDManager hostManager() {
         return host;
     }
@@ -155,6 +161,7 @@ public final class Torch implements AutoCloseable {
 
     @Override
     public void close() {
+        halves.close();
         scripts.values().forEach(Script::close);
         root.close();
         host.close();

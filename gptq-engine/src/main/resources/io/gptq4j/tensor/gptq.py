@@ -257,7 +257,7 @@ class Gptq(Module):
   # last step. Otherwise the columns are halved recursively: where the w columns of a left half are finished, their
   # errors go to the w columns of its right half. That is the same sum for each column, in the largest products possible.
   # Returns codes [n, rows] and the loss sum(((w - q) / U_cc)^2) / 2.
-  def solve(self: __torch__.Gptq, Wt: Tensor, U: Tensor, scale: Tensor, zero: Tensor, groups: Tensor, refresh: int, maxq: int, sym: bool, exponent: float, reference: bool, step: int) -> Tuple[Tensor, Tensor]:
+  def solve(self: __torch__.Gptq, Wt: Tensor, U: Tensor, scale: Tensor, zero: Tensor, groups: Tensor, refresh: int, maxq: int, sym: bool, exponent: float, reference: bool, step: int, threads: bool) -> Tuple[Tensor, Tensor]:
     n = torch.size(Wt, 0)
     rows = torch.size(Wt, 1)
     tile = rows
@@ -277,11 +277,16 @@ class Gptq(Module):
             _1 = torch.copy_(torch.select(zero, 0, i // refresh), z0)
       U1 = torch.contiguous(U[i1:i2, i1:i2])
       waiting = annotate(List[Future[Tensor]], [])
-      for t in range(1, tiles):
-        r1 = t * tile
-        r2 = min(r1 + tile, rows)
-        _2 = torch.append(waiting, fork(self.columns, Wt[i1:i2, r1:r2], U1, scale[:, r1:r2], zero[:, r1:r2], groups[i1:i2], Q[0:i2 - i1, r1:r2], codes[i1:i2, r1:r2], norms[t, i1:i2], maxq, sym, reference))
-      _3 = self.columns(Wt[i1:i2, 0:tile], U1, scale[:, 0:tile], zero[:, 0:tile], groups[i1:i2], Q[0:i2 - i1, 0:tile], codes[i1:i2, 0:tile], norms[0, i1:i2], maxq, sym, reference)
+      for t in range(tiles):
+        a = t * tile
+        b = min(a + tile, rows)
+        W = Wt[i1:i2, a:b]
+        q = Q[0:i2 - i1, a:b]
+        c = codes[i1:i2, a:b]
+        if threads and b < rows:
+          _2 = torch.append(waiting, fork(self.columns, W, U1, scale[:, a:b], zero[:, a:b], groups[i1:i2], q, c, norms[t, i1:i2], maxq, sym, reference))
+        else:
+          _3 = self.columns(W, U1, scale[:, a:b], zero[:, a:b], groups[i1:i2], q, c, norms[t, i1:i2], maxq, sym, reference)
       for future in waiting:
         _4 = torch.wait(future)
       if i2 < n:
@@ -337,7 +342,7 @@ class Gptq(Module):
     return W
 
   # W^T [n, rows] in float32 from the weights [out, n] of several modules, side by side, with its lines in this order.
-  def stacked(self: __torch__.Gptq, weights: List[Tensor], order: Tensor) -> Tensor:
+  def stacked(self: __torch__.Gptq, weights: List[Tensor], order: Tensor, threads: bool) -> Tensor:
     rows = 0
     for w in weights:
       rows = rows + torch.size(w, 0)
@@ -348,10 +353,13 @@ class Gptq(Module):
       for r in range(0, torch.size(w, 0), 512):
         part = w[r:r + 512]
         end = start + torch.size(part, 0)
-        _0 = torch.append(waiting, fork(self.turned, part, order, Wt[:, start:end]))
+        if threads:
+          _0 = torch.append(waiting, fork(self.turned, part, order, Wt[:, start:end]))
+        else:
+          _1 = self.turned(part, order, Wt[:, start:end])
         start = end
     for future in waiting:
-      _1 = torch.wait(future)
+      _2 = torch.wait(future)
     return Wt
 
   # The transposed w [rows, n] with its lines in this order, into out [n, rows].

@@ -135,7 +135,7 @@ class Refine(Module):
   # the block's own lines as soon as it is needed. Groups that are larger than a block get their scales when all their
   # columns have their codes.
   # Returns the loss, which was `loss` before.
-  def swept(self: __torch__.Refine, R: Tensor, codes: Tensor, M: Tensor, diagonal: Tensor, scale: Tensor, zero: Tensor, group: int, maxq: int, sweeps: int, loss: Tensor) -> Tensor:
+  def swept(self: __torch__.Refine, R: Tensor, codes: Tensor, M: Tensor, diagonal: Tensor, scale: Tensor, zero: Tensor, group: int, maxq: int, sweeps: int, loss: Tensor, threads: bool) -> Tensor:
     n = torch.size(M, 0)
     rows = torch.size(R, 1)
     block = 256
@@ -162,7 +162,7 @@ class Refine(Module):
             j = min(i + group, b - a)
             g = (a + i) // group
             s = torch.select(scale, 0, g)
-            _1 = self.recoded(r[i:j], q[i:j], B[i:j, i:j], s, torch.select(zero, 0, g), D[i:j], gain, maxq)
+            _1 = self.recoded(r[i:j], q[i:j], B[i:j, i:j], s, torch.select(zero, 0, g), D[i:j], gain, maxq, threads)
             if group <= block:
               grown = self.fitted(s, self.inner(q[i:j], r[i:j]), self.inner(q[i:j], torch.matmul(B[i:j, i:j], q[i:j])), gain)
               _2 = torch.addcmul_(D[i:j], q[i:j], grown)
@@ -204,7 +204,7 @@ class Refine(Module):
   # The columns of one group, or a block of it, one after the other: r, q, D [count, rows], B [count, count] their part of
   # H, s and z [rows] their scale and zero point. In steps of 16 line by line; lines further on see a step's changes by
   # products that double in size, as the solve's do.
-  def recoded(self: __torch__.Refine, r: Tensor, q: Tensor, B: Tensor, s: Tensor, z: Tensor, D: Tensor, gain: Tensor, maxq: int) -> Tensor:
+  def recoded(self: __torch__.Refine, r: Tensor, q: Tensor, B: Tensor, s: Tensor, z: Tensor, D: Tensor, gain: Tensor, maxq: int, threads: bool) -> Tensor:
     count = torch.size(r, 0)
     rows = torch.size(r, 1)
     step = 16
@@ -216,10 +216,12 @@ class Refine(Module):
     for i in range(0, count, step):
       j = min(i + step, count)
       waiting = annotate(List[Future[Tensor]], [])
-      for a in range(tile, rows, tile):
+      for a in range(0, rows, tile):
         b = min(a + tile, rows)
-        _0 = torch.append(waiting, fork(self.improved, r[i:j, a:b], q[i:j, a:b], B[i:j, i:j], s[a:b], low[a:b], high[a:b], D[i:j, a:b], gain[a:b]))
-      _1 = self.improved(r[i:j, 0:tile], q[i:j, 0:tile], B[i:j, i:j], s[0:tile], low[0:tile], high[0:tile], D[i:j, 0:tile], gain[0:tile])
+        if threads and b < rows:
+          _0 = torch.append(waiting, fork(self.improved, r[i:j, a:b], q[i:j, a:b], B[i:j, i:j], s[a:b], low[a:b], high[a:b], D[i:j, a:b], gain[a:b]))
+        else:
+          _1 = self.improved(r[i:j, a:b], q[i:j, a:b], B[i:j, i:j], s[a:b], low[a:b], high[a:b], D[i:j, a:b], gain[a:b])
       for future in waiting:
         _2 = torch.wait(future)
       if j < count:
@@ -284,22 +286,28 @@ class Refine(Module):
   # In the end the grid is widened by (1 - d)^-2, d being the share of sum(v w^2) that is left. With the least-squares scale q
   # is smaller than w by 1 - d, along w: dividing by that once makes the groups unbiased, and the second time gives room
   # for the errors of the columns before, which the solve adds to the weights that it rounds.
-  def searched(self: __torch__.Refine, Wt: Tensor, M: Tensor, members: Tensor, group: int, maxq: int, beta: float) -> Tuple[Tensor, Tensor]:
+  def searched(self: __torch__.Refine, Wt: Tensor, M: Tensor, members: Tensor, group: int, maxq: int, beta: float, threads: bool) -> Tuple[Tensor, Tensor]:
     rows = torch.size(Wt, 1)
     count = torch.size(members, 0) // group
     scale = torch.empty([count, rows], dtype=6, device=Wt.device)
     middle = (maxq + 1) // 2
+    part = rows
+    if not Wt.is_cuda:
+      part = 256                                                                                 # what the cache holds
     weights = torch.pow(torch.diagonal(M), -2. * beta)                                           # [n]
     for g in range(count):
       mine = members[g * group:(g + 1) * group]
       V = torch.index_select(weights, 0, mine)
       line = torch.select(scale, 0, g)
       waiting = annotate(List[Future[Tensor]], [])
-      for start in range(0, rows, 256):                                                          # what the cache holds
-        end = min(start + 256, rows)
-        _0 = torch.append(waiting, fork(self.searched_group, Wt[:, start:end], mine, V, maxq, line[start:end]))
+      for start in range(0, rows, part):
+        end = min(start + part, rows)
+        if threads:
+          _0 = torch.append(waiting, fork(self.searched_group, Wt[:, start:end], mine, V, maxq, line[start:end]))
+        else:
+          _1 = self.searched_group(Wt[:, start:end], mine, V, maxq, line[start:end])
       for future in waiting:
-        _1 = torch.wait(future)
+        _2 = torch.wait(future)
     return (scale, torch.full_like(scale, middle))
 
   # The scales of one group, for some rows of Wt [n, rows], into out [rows].

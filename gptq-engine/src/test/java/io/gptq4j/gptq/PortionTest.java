@@ -12,23 +12,28 @@ class PortionTest extends CpuTest {
     private static final Refinement ALL = new Refinement(true, true, 3);
 
     @Test
-    void areOneWhereRowsFitIntoTheMemory() {
-        assertThat(Portion.size(ALL, 4096, 6144, false)).isEqualTo(6144);
-        assertThat(Portion.size(Refinement.NONE, 4096, 11_008, false)).isEqualTo(11_008);
+    void areTwoOnACpuAndOneOnAGpuWhereRowsFitIntoTheMemory() {
+        assertThat(Portion.size(ALL, 4096, 6144, false)).isEqualTo(3072);
+        assertThat(Portion.size(ALL, 4096, 6144, true)).isEqualTo(6144);
+        assertThat(Portion.bytes(ALL, 4096, 6144, false)).isEqualTo(3L * 4096 * 6144 * 4);
+        assertThat(Portion.bytes(Refinement.NONE, 4096, 6144, true)).isEqualTo(2L * 4096 * 6144 * 4);
     }
 
     /** Three matrices of 16384 x 4096 are what 805 MB hold; of 22016 rows, half. */
     @Test
-    void areEquallyLargeWhereTheyDoNot() {
-        assertThat(Portion.size(ALL, 4096, 22_016, false)).isEqualTo(11_008);
+    void areEquallyLargeAndOfEvenNumberOnACpuWhereTheyDoNot() {
+        assertThat(Portion.size(ALL, 4096, 22_016, false)).isEqualTo(5504);
         assertThat(Portion.bytes(ALL, 4096, 22_016, false)).isEqualTo(3L * 4096 * 11_008 * 4);
         assertThat(Portion.size(ALL, 4096, 22_016, true)).isEqualTo(22_016);
     }
 
     @Test
-    void haveATileOfRowsAtLeast() {
-        assertThat(Portion.size(ALL, 1 << 20, 3000, false)).isEqualTo(1500);
-        assertThat(Portion.size(ALL, 1 << 20, 2048, false)).isEqualTo(2048);
+    void haveATileOfRowsAtLeastInMultiplesOf16() {
+        assertThat(Portion.size(ALL, 1 << 20, 3000, true)).isEqualTo(1504);
+        assertThat(Portion.size(ALL, 1 << 20, 6000, false)).isEqualTo(1504);
+        assertThat(Portion.size(ALL, 1 << 20, 4096, false)).isEqualTo(2048);
+        assertThat(Portion.size(ALL, 64, 1, false)).isEqualTo(16);
+        assertThat(Portion.bytes(ALL, 64, 1, false)).isEqualTo(3L * 64 * 4);
     }
 
     @Test
