@@ -54,24 +54,24 @@ public final class CostModel {
 
     /**
      * The same for the solve's products, most of whose inner dimensions are short. The column loop costs calls for each
-     * column, and again for each tile of its rows; stacking, ordering, grids, codes and the copy of these to Java the bytes
-     * of many passes over the weights. Fitted to the solves of 256 x 256, 704 x 704, 1024 x 1024, 4096 x 4096 and 11008 x
-     * 4096, two threads: 8, 20, 34, 737 and 1735 ms, here 7, 23, 39, 671 and 1707.
+     * column, and again for each tile of a half's rows; stacking, ordering, grids, codes and the copy of these to Java the bytes
+     * of some passes over the weights. Fitted to the solves of 256 x 256, 704 x 704, 1024 x 1024, 4096 x 4096 and 11008 x
+     * 4096, two threads: 6, 15, 20, 478 and 1338 ms, here 4, 14, 25, 499 and 1285.
      */
-    private static final double SOLVE_EFFICIENCY = 0.8;
+    private static final double SOLVE_EFFICIENCY = 0.9;
+
+    private static final int COLUMN_CALLS = 18;
+    private static final int TILE_CALLS = 9;
+    private static final double SOLVE_BYTES = 8;
 
     /**
      * Passes over the weights in the search for grids and in a sweep, in bytes of a weight, and a sweep's calls for each column
-     * and each tile of its rows.
+     * and each tile of a half's rows. Fitted to the same shapes: 20 ns a weight for the search, some 7 for a sweep.
      */
-    private static final double SEARCH_BYTES = 2600;
+    private static final double SEARCH_BYTES = 80;
 
-    private static final double SWEEP_BYTES = 120;
-    private static final int SWEEP_CALLS = 12;
-
-    private static final int COLUMN_CALLS = 28;
-    private static final int TILE_CALLS = 15;
-    private static final double SOLVE_BYTES = 96;
+    private static final double SWEEP_BYTES = 26;
+    private static final int SWEEP_CALLS = 10;
 
     /** Lines of a module's rows that the column loop takes at a time on a CPU, so that they stay in the cache. */
     private static final int CPU_ROWS = 2048;
@@ -159,7 +159,7 @@ public final class CostModel {
                 Step.FACTOR, Work.Unit.FLOAT32, size, layers * 2.0 / 3 * in * in * in, FACTOR_EFFICIENCY));
         all.add(Work.products(Step.SOLVE_PRODUCTS, Work.Unit.FLOAT32, size, layers * rows * in * in, SOLVE_EFFICIENCY));
         all.add(ForwardWork.elements(Step.FACTOR, layers * in * in * FACTOR_BYTES, 0, layers * in * FACTOR_CALLS));
-        double tiles = run.gpu() ? 1 : Math.ceil(rows / CPU_ROWS);
+        double tiles = run.gpu() ? 1 : Math.ceil(rows / 2 / CPU_ROWS); // of two portions at the same time
         all.add(new Work(
                 Step.SOLVE_COLUMNS,
                 Work.Unit.FLOAT32,

@@ -80,8 +80,13 @@ final class RunMemory {
         long codes = 0;
         for (SolvedGroup members : solved.keySet()) {
             long in = members.in();
-            group = Math.max(
-                    group, 4 * in * in * Float.BYTES + Portion.bytes(refinement, in, members.rows(), run.gpu()));
+            long matrix = in * in * Float.BYTES;
+            long drift = refinement.floatTarget() && members.driftFlops() > 0
+                    ? in * Math.min(in, members.rows()) * Float.BYTES
+                    : 0;
+            // The Hessian beside the factor that is made of it, then the factor beside the rows.
+            long solve = matrix + Math.max(matrix, Portion.bytes(refinement, in, members.rows(), run.gpu()));
+            group = Math.max(group, drift + solve);
             codes = Math.max(codes, 2 * members.rows() * in);
         }
         long window = Math.max(run.seqlen(), run.evalWindow());
