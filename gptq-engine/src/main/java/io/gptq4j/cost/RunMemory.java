@@ -56,7 +56,7 @@ final class RunMemory {
 
     /** Bytes of all blocks in the forward's type. */
     long blocksBytes() {
-        return blockParameters * architecture.layers() * run.type().bytes();
+        return architecture.blockParameters() * run.type().bytes();
     }
 
     /** Whether they stay in memory while text is made up; a GPU is thought to have room for them. */

@@ -55,7 +55,7 @@ public record Pieces(int length, int count, int lines) {
         double room = (double) STREAMS * windows * seqlen * architecture.hiddenSize();
         int rounds = (int) Math.ceil(tokens * channels(architecture) / room);
         double longest =
-                Math.min(Math.min(LONGEST, tokens / rounds / BATCH), READS / rounds / parameters(architecture));
+                Math.min(Math.min(LONGEST, tokens / rounds / BATCH), READS / rounds / architecture.blockParameters());
         int length = SHORTEST;
         while (2 * length <= longest) {
             length *= 2;
@@ -107,15 +107,6 @@ public record Pieces(int length, int count, int lines) {
 
     private static long ceilDiv(long number, long by) {
         return -Math.floorDiv(-number, by);
-    }
-
-    /** Parameters of all blocks. */
-    static long parameters(Architecture architecture) {
-        long sum = 0;
-        for (int layer = 0; layer < architecture.layers(); layer++) {
-            sum += Architecture.elements(architecture.blockTensors(layer));
-        }
-        return sum;
     }
 
     /** Channels of the keys and values of a token in all blocks. */

@@ -122,7 +122,7 @@ public final class SelfCalibration {
 
     private boolean fitsBeside(long cache) {
         return keepsBlocks(
-                Pieces.parameters(model.architecture()) * model.type().bytes(),
+                model.architecture().blockParameters() * model.type().bytes(),
                 model.isOnGpu(),
                 budget.deviceBytes() - cache);
     }

@@ -52,13 +52,8 @@ public final class GptqSolver {
 
     private static final int GPU_STEP = 32;
 
-    /**
-     * How much of a drift is believed: n / (n + 4 in) after n tokens. It is a regression on as many variables as there are
-     * inputs, and with few tokens for each of them it fits what is particular to the calibration text.
-     */
-    private static final double DRIFT_SHRINKAGE = 4;
-
     private final GptqOptions options;
+    private final Refining refining;
     private final long most;
 
     /** A solver with these options. */
@@ -69,6 +64,7 @@ public final class GptqSolver {
     /** The same that never solves more than {@code most} rows at a time. */
     GptqSolver(GptqOptions options, long most) {
         this.options = options;
+        this.refining = new Refining(options);
         this.most = most;
     }
 
@@ -130,7 +126,7 @@ public final class GptqSolver {
         }
 
         /** Whether nothing is known of how the columns are connected. */
-        private boolean isUnconnected() {
+        boolean isUnconnected() {
             return fallbacks.stream()
                     .anyMatch(f -> f.remedy() == Fallback.Remedy.ROUND_TO_NEAREST && f.amount() == order.length);
         }
@@ -268,7 +264,7 @@ public final class GptqSolver {
                 portion.parts().stream().map(part -> part.weight(work)).toList();
         Tensor w = work.call(
                 "gptq", "stacked", weights, longs(work, order), work.hasThreads()); // W^T [in, rows], in solve order
-        aim(work, factored, portion, w);
+        refining.aim(work, factored, portion, w);
         int rows = Math.toIntExact(w.size(1));
         int[] place = inverse(order);
         int group = options.groupSizeFor(in);
@@ -286,16 +282,7 @@ public final class GptqSolver {
             int count = (in + group - 1) / group;
             grids = List.of(work.zeros(count, rows), work.zeros(count, rows));
         } else if (options.refinement().gridSearch() && options.sym() && options.mse() == 0) {
-            grids = work.callAll(
-                    "refine",
-                    "searched",
-                    w,
-                    factored.u,
-                    members(work, place, group),
-                    group,
-                    options.maxq(),
-                    Refinement.GRID_BETA,
-                    work.hasThreads());
+            grids = refining.grids(work, factored, w, place);
         } else if (grids.isEmpty()) {
             grids = grids(work, w, place, group);
         }
@@ -325,63 +312,12 @@ public final class GptqSolver {
         boolean across = options.solvesAcrossGroups();
         codes = across ? reordered(work, codes, place) : codes;
         if (options.refinement().sweeps() > 0 && !factored.isUnconnected()) {
-            work.call("refine", "slopes", factored.u, w);
-            w = across ? reordered(work, w, place) : w;
-            loss = work.call(
-                    "refine",
-                    "swept",
-                    w,
-                    codes,
-                    factored.u,
-                    factored.diagonal,
-                    grids.get(0),
-                    grids.get(1),
-                    group,
-                    options.maxq(),
-                    options.refinement().sweeps(),
-                    loss,
-                    work.hasThreads());
+            w = refining.slopes(work, factored, w, place);
+            loss = refining.swept(work, factored, w, codes, grids, loss);
         }
         w.close();
         codes = options.descAct() ? reordered(work, codes, place) : codes;
         return new Rows(codes, grids.get(0), grids.get(1), gIdx, loss.toDoubles()[0]);
-    }
-
-    /** Lines in another order; what they were is closed. */
-    private static Tensor reordered(Scope work, Tensor lines, int[] order) {
-        try (lines) {
-            return work.call("gptq", "reordered", lines, longs(work, order));
-        }
-    }
-
-    /** Moves the weights W^T to where the modules' outputs are nearest to the float model's. */
-    private static void aim(Scope work, Factored factored, Portion portion, Tensor w) {
-        boolean none = portion.parts().stream().allMatch(part -> part.module().drift() == null);
-        if (none || factored.isUnconnected() || factored.scale != 1) { // drifts are not scaled
-            return;
-        }
-        try (Scope step = work.child()) {
-            List<Tensor> drifts = new ArrayList<>();
-            for (Portion.Part part : portion.parts()) {
-                Target drift = part.module().drift();
-                drifts.add(
-                        drift == null
-                                ? step.zeros(factored.order.length, part.rows())
-                                : drift.rows(step, part.start(), part.end()));
-            }
-            Tensor drift = step.call("refine", "gathered", drifts, longs(step, factored.order));
-            double share = 1 / (1 + DRIFT_SHRINKAGE / 2 * factored.factor * factored.order.length);
-            step.call("refine", "aimed", w, factored.u, drift, factored.factor * share);
-        }
-    }
-
-    /** The columns of the first group, of the second and so on, each group's ascending, by their places in solve order. */
-    private static Tensor members(Scope scope, int[] place, int group) {
-        int[] members = place.clone();
-        for (int start = 0; start < members.length; start += group) {
-            Arrays.sort(members, start, Math.min(start + group, members.length));
-        }
-        return longs(scope, members);
     }
 
     /** How many columns are rounded one by one: a block, or, halved, the largest part of it that is still cheap. */
@@ -442,6 +378,13 @@ public final class GptqSolver {
             }
         }
         return halves;
+    }
+
+    /** Lines in another order; what they were is closed. */
+    static Tensor reordered(Scope work, Tensor lines, int[] order) {
+        try (lines) {
+            return work.call("gptq", "reordered", lines, longs(work, order));
+        }
     }
 
     static int[] inverse(int[] order) {

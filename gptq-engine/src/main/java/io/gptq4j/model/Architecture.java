@@ -258,6 +258,13 @@ public record Architecture(
                 .sum();
     }
 
+    /** How many parameters all blocks have. */
+    public long blockParameters() {
+        return IntStream.range(0, layers())
+                .mapToLong(layer -> elements(blockTensors(layer)))
+                .sum();
+    }
+
     /** All linear modules of a block: those that can be quantized, then those that stay in float. */
     public List<Linear> linears(int layer) {
         List<Linear> linears = new ArrayList<>();
