@@ -121,7 +121,8 @@ class DryRunTest {
         // for norms.
         assertThat(result.path("steps").path(0).path("bytes").asLong()).isEqualTo(558_619_459_584L);
         assertThat(result.path("memory").path("host").asLong())
-                .isGreaterThan(4L * 13 * 16_384 * 16_384 + 4L * 4 * 49_152 * 49_152);
+                .isGreaterThan(
+                        4L * 13 * 16_384 * 16_384 + 4L * 49_152 * (2 * 49_152 + 16_384)); // Hessian, factor, drift
         assertThat(result.path("seconds").asDouble())
                 .isGreaterThan(result.path("floor_seconds").asDouble());
         assertThat(result.path("floor_seconds").asDouble()).isGreaterThan(100);
