@@ -75,7 +75,7 @@ final class Refining {
 
     /** The slope of the loss at the end of a solve, [in, rows], in the order of the groups; {@code err}, what the solve left, is closed. */
     Tensor slopes(Scope work, Factored factored, Tensor err, int[] place) {
-        work.call("refine", "slopes", factored.u(), err);
+        work.call("refine", "slopes", factored.u(), err).close(); // in place of err
         return options.solvesAcrossGroups() ? GptqSolver.reordered(work, err, place) : err;
     }
 
