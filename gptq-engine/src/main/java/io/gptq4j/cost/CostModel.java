@@ -10,6 +10,7 @@ import io.gptq4j.model.Architecture.Linear;
 import io.gptq4j.model.Mlp;
 import io.gptq4j.model.ModuleGroup;
 import io.gptq4j.model.Stage;
+import io.gptq4j.tensor.Halves;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -159,7 +160,7 @@ public final class CostModel {
                 Step.FACTOR, Work.Unit.FLOAT32, size, layers * 2.0 / 3 * in * in * in, FACTOR_EFFICIENCY));
         all.add(Work.products(Step.SOLVE_PRODUCTS, Work.Unit.FLOAT32, size, layers * rows * in * in, SOLVE_EFFICIENCY));
         all.add(ForwardWork.elements(Step.FACTOR, layers * in * in * FACTOR_BYTES, 0, layers * in * FACTOR_CALLS));
-        double tiles = run.gpu() ? 1 : Math.ceil(rows / 2 / CPU_ROWS); // of two portions at the same time
+        double tiles = run.gpu() ? 1 : Math.ceil(rows / Halves.count(run.gpu()) / CPU_ROWS);
         all.add(new Work(
                 Step.SOLVE_COLUMNS,
                 Work.Unit.FLOAT32,
@@ -222,7 +223,7 @@ public final class CostModel {
         Pieces pieces = memory.pieces();
         int layers = architecture.layers();
         long tokens = (long) pieces.count() * (pieces.length() - 1);
-        double batches = pieces.batches() / (run.gpu() ? 1.0 : 2.0); // two halves
+        double batches = (double) pieces.batches() / Halves.count(run.gpu());
         forward.add(all, step, step, step, tokens, batches, pieces.length(), 1);
         double read = pieces.batches() * (double) memory.blocksBytes();
         double conversions = 0;

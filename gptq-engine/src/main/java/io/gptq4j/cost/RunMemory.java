@@ -8,6 +8,7 @@ import io.gptq4j.gptq.Refinement;
 import io.gptq4j.gptq.Sensitivity;
 import io.gptq4j.model.Architecture;
 import io.gptq4j.model.LanguageModel;
+import io.gptq4j.tensor.Halves;
 import java.util.Map;
 import java.util.stream.IntStream;
 
@@ -93,7 +94,7 @@ final class RunMemory {
             codes = Math.max(codes, 2 * members.rows() * in);
         }
         long window = Math.max(run.seqlen(), run.evalWindow());
-        long tokens = Math.max(LanguageModel.tokensAtOnce(run.gpu()), run.gpu() ? window : 2 * window); // two halves
+        long tokens = Math.max(LanguageModel.tokensAtOnce(run.gpu()), Halves.count(run.gpu()) * window);
         long batch = BATCH_TENSORS * tokens * widest() * type;
         long outside = outsideParameters() * type;
         // Embedding and head are there before and after the blocks, not beside a solve.

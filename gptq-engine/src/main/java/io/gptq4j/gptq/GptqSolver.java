@@ -237,12 +237,11 @@ public final class GptqSolver {
         if (portions.size() == 1) {
             return solvePortion(work, factored, portions.get(0));
         }
-        List<Scope> own = portions.stream().map(portion -> work.child()).toList();
         Rows[] found = new Rows[portions.size()];
         try {
             work.halves().forEach(portions.size(), (p, half) -> {
-                try (Scope step = own.get(p).child()) {
-                    found[p] = solvePortion(step, factored, portions.get(p)).moveTo(own.get(p));
+                try (Scope step = work.child()) {
+                    found[p] = solvePortion(step, factored, portions.get(p)).moveTo(work);
                 }
             });
         } catch (IOException e) {

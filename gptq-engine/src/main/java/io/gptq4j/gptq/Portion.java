@@ -1,5 +1,6 @@
 package io.gptq4j.gptq;
 
+import io.gptq4j.tensor.Halves;
 import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import java.util.ArrayList;
@@ -42,14 +43,15 @@ public record Portion(List<Part> parts) {
     /** How many of {@code rows} a portion has: as many as the memory allows, in an even number of nearly equal portions on a CPU. */
     static long size(Refinement refinement, long in, long rows, boolean gpu) {
         long each = refinement.matrices() * in * Float.BYTES;
-        long atOnce = gpu ? 1 : 2;
+        long atOnce = Halves.count(gpu);
         long most = Math.max(TILE, (gpu ? GPU_BYTES : CPU_BYTES) / atOnce / each / TILE * TILE);
-        return ceilDiv(ceilDiv(rows, atOnce * ceilDiv(rows, atOnce * most)), STEP) * STEP;
+        long portions = atOnce * ceilDiv(rows, atOnce * most);
+        return ceilDiv(ceilDiv(rows, portions), STEP) * STEP;
     }
 
     /** Bytes that a solve of {@code rows} takes beside the factor. */
     public static long bytes(Refinement refinement, long in, long rows, boolean gpu) {
-        long together = Math.min(rows, size(refinement, in, rows, gpu) * (gpu ? 1 : 2));
+        long together = Math.min(rows, size(refinement, in, rows, gpu) * Halves.count(gpu));
         return refinement.matrices() * in * Float.BYTES * together;
     }
 

@@ -34,6 +34,11 @@ public final class Halves implements AutoCloseable {
 
     /** How many there are: 2, or 1 on a GPU. */
     public int count() {
+        return count(gpu);
+    }
+
+    /** How many there would be. */
+    public static int count(boolean gpu) {
         return gpu ? 1 : 2;
     }
 

@@ -150,8 +150,6 @@ class Refine(Module):
     for sweep in range(sweeps):
       for first in range(0, n, span):
         end = min(first + span, n)
-        slope = torch.zeros_like(gain)
-        curvature = torch.zeros_like(gain)
         for a in range(first, end, block):
           b = min(a + block, end)
           q = Q[a:b]
@@ -170,6 +168,8 @@ class Refine(Module):
               _3 = torch.addmm_(r[j:], B[j:, i:j], D[i:j], beta=1, alpha=-1)
           _4 = self.spread(R, M, B, a, b, D)
         if group > block:
+          slope = torch.zeros_like(gain)
+          curvature = torch.zeros_like(gain)
           for a in range(first, end, block):
             b = min(a + block, end)
             X = torch.matmul(self.square(M, diagonal, a, b), Q[a:b])

@@ -109,7 +109,7 @@ class CostModelTest {
                 + 2 * 16 * (2 * 2 * 4_096 + 4 * (4_096 + 8_192))
                 + 2 * 2 * 4_096 * (128 + 256);
         assertThat(cost(refined, Step.DRIFT).flops()).isEqualTo(drift);
-        // As products of the solve, 5 767 168: to the target 2, the start of the sweeps 3, each of them 4.
+        // As products of the solve, 5 767 168: to the target 2, the start of the sweeps 1, each of them 2.
         assertThat(cost(refined, Step.REFINE).flops()).isEqualTo((2 + 1 + 3 * 2) * 5_767_168.0);
         assertThat(cost(paper, Step.DRIFT).seconds()).isZero();
         assertThat(cost(paper, Step.REFINE).seconds()).isZero();

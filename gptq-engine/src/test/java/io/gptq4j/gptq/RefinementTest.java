@@ -53,13 +53,14 @@ class RefinementTest extends CpuTest {
         return new GptqSolver(options).factor(scope, hessian);
     }
 
-    /** What becomes of w [ROWS, IN] on the inputs x. */
+    /** What becomes of w [ROWS, in] on the inputs x. */
     private static GptqSolver.Solution solved(Scope scope, GptqOptions options, float[] w, float[] x) {
+        int in = w.length / ROWS;
         return new GptqSolver(options)
                 .solve(
                         scope,
-                        factored(scope, options, x, IN),
-                        List.of(new GptqSolver.Module("m", scope.floats(w, ROWS, IN))),
+                        factored(scope, options, x, in),
+                        List.of(new GptqSolver.Module("m", scope.floats(w, ROWS, in))),
                         FloatType.FLOAT32);
     }
 
@@ -269,10 +270,11 @@ class RefinementTest extends CpuTest {
     }
 
     @ParameterizedTest(name = "{0} bits, seed 7")
-    @CsvSource({"2, 0.67", "3, 0.75", "4, 0.85"})
+    @CsvSource({"2, 0.65", "3, 0.72", "4, 0.85"})
     void theSolveLeavesLessOnSearchedGridsThanOnThoseOfTheLargestWeight(int bits, double share) {
-        float[] w = gaussians(7, ROWS * IN);
-        float[] x = leaning(0.7f, 8, TOKENS, IN);
+        int in = 192;
+        float[] w = gaussians(7, ROWS * in);
+        float[] x = leaning(0.7f, 8, 500, in);
         try (Scope scope = torch.scope()) {
             double full = solved(scope, options(bits, 64, true, true, true, Refinement.NONE), w, x)
                     .loss();
