@@ -10,6 +10,8 @@ import java.util.Objects;
 
 /** Files of a test, byte by byte. */
 final class Bytes {
+    static final String ONE_TENSOR = "{\"test\":{\"dtype\":\"I32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}";
+
     private Bytes() {}
 
     /** A safetensors file: the header's length, the header, and this many zero bytes of data. */
@@ -87,6 +89,11 @@ final class Bytes {
                 open = false;
             }
         };
+    }
+
+    /** A reader of {@code test.safetensors}, which is only in memory. */
+    static SafetensorsReader open(byte[] file) throws IOException {
+        return SafetensorsReader.open("test.safetensors", channel(file));
     }
 
     static TensorInfo info(TensorSource source, String name) {
