@@ -1,7 +1,11 @@
 package io.gptq4j.checkpoint;
 
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -9,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
@@ -116,6 +121,23 @@ final class TorchFiles {
             }
         }
         return file;
+    }
+
+    /** Copies a file of the resources beside this class into a directory. */
+    static Path copy(String resource, Path directory) throws IOException {
+        Path file = directory.resolve(resource);
+        try (InputStream in = TorchFiles.class.getResourceAsStream(resource)) {
+            Files.write(file, Objects.requireNonNull(in).readAllBytes());
+        }
+        return file;
+    }
+
+    /** Why an archive is refused. */
+    static CheckpointException refusal(Path file) {
+        CheckpointException refusal = catchThrowableOfType(
+                CheckpointException.class, () -> TorchZipReader.open(file).close());
+        assertThat(refusal).as("%s must be refused", file).isNotNull();
+        return refusal;
     }
 
     static byte[] littleEndianShorts(int... values) {
