@@ -7,6 +7,19 @@ import org.jspecify.annotations.Nullable;
 /** Facts to make cards of. */
 final class CardFixtures {
     static final List<String> COMMAND = List.of("gptq4j", "quantize", "tiny", "--out", "tiny-4bit");
+    /** What we add to the front matter of {@code ns/tiny}. */
+    static final String OURS = """
+            base_model: ns/tiny
+            base_model_relation: quantized
+            library_name: transformers
+            pipeline_tag: text-generation
+            tags:
+            - gptq
+            - 4-bit
+            - quantized
+            """;
+    /** A front matter of nothing else. */
+    static final String FRESH = "---\n" + OURS + "---\n";
 
     private CardFixtures() {}
 
