@@ -46,7 +46,8 @@ public final class Halves implements AutoCloseable {
      * Does all batches and returns when none is under way any more, even if one fails or the caller is interrupted. Not to be called
      * by a task.
      *
-     * @throws IOException what a task threw, as are unchecked exceptions; if tasks of both halves failed, the caller's own
+     * @throws IOException what a task threw, as are unchecked exceptions; if tasks of both halves failed, the caller's own, with the other
+     *     suppressed
      */
     public void forEach(int batches, Task task) throws IOException {
         int threads = JniUtils.getNumThreads();
@@ -66,23 +67,19 @@ public final class Halves implements AutoCloseable {
             return true;
         });
         JniUtils.setNumThreads(threads / 2);
-        boolean done = false;
         try {
             for (int b = 0; b < batches; b += 2) {
                 task.run(b, 0);
             }
-            done = true;
+        } catch (Throwable failure) {
+            failed.set(true);
+            other.awaitEnd().ifPresent(failure::addSuppressed);
+            throw failure;
         } finally {
-            failed.set(!done);
-            try {
-                other.awaitEnd();
-            } finally {
-                JniUtils.setNumThreads(threads);
-            }
-            if (done) {
-                other.await();
-            }
+            other.awaitEnd();
+            JniUtils.setNumThreads(threads);
         }
+        other.await();
     }
 
     @Override

@@ -1,6 +1,7 @@
 package io.gptq4j.tensor;
 
 import java.io.IOException;
+import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -43,20 +44,24 @@ public final class Worker implements AutoCloseable {
             this.future = future;
         }
 
-        /** Waits until the task has ended in any way, even if the caller is interrupted meanwhile. */
-        void awaitEnd() {
+        /** Waits until the task has ended in any way, even if the caller is interrupted meanwhile; returns what it threw. */
+        Optional<Throwable> awaitEnd() {
             boolean interrupted = false;
-            while (!future.isDone()) {
-                try {
-                    future.get();
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                } catch (ExecutionException e) {
-                    break; // which await() tells
+            try {
+                while (true) {
+                    try {
+                        future.get();
+                        return Optional.empty();
+                    } catch (InterruptedException e) {
+                        interrupted = true;
+                    } catch (ExecutionException e) {
+                        return Optional.ofNullable(e.getCause());
+                    }
                 }
-            }
-            if (interrupted) {
-                Thread.currentThread().interrupt();
+            } finally {
+                if (interrupted) {
+                    Thread.currentThread().interrupt();
+                }
             }
         }
 

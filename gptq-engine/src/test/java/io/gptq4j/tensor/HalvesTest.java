@@ -110,10 +110,16 @@ class HalvesTest extends CpuTest {
                 }))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessage("batch 3");
+        CountDownLatch underWay = new CountDownLatch(2);
         assertThatThrownBy(() -> halves.forEach(4, (batch, half) -> {
+                    underWay.countDown();
+                    await(underWay);
                     throw new IllegalStateException("half " + half);
                 }))
-                .hasMessage("half 0");
+                .hasMessage("half 0")
+                .satisfies(failure -> assertThat(failure.getSuppressed())
+                        .extracting(Throwable::getMessage)
+                        .containsExactly("half 1"));
     }
 
     @Test
