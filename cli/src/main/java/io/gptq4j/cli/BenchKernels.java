@@ -212,7 +212,7 @@ final class BenchKernels {
             against(type, "block forward " + type, size, seqlen * perToken, () -> {
                 try (Scope step = scope.child();
                         Scope output = scope.child()) {
-                    block.forward(output, step.call("decoder", "reshaped", hidden, hidden.shape()))
+                    block.forward(output, step.call("tensors", "reshaped", hidden, hidden.shape()))
                             .close();
                     await(step);
                 }

@@ -205,7 +205,7 @@ public final class GptqSolver {
 
     private static void requireFinite(Scope work, List<Module> modules) {
         for (Module module : modules) {
-            long bad = work.call("decoder", "count_not_finite", module.weight).toLongs()[0];
+            long bad = work.call("tensors", "count_not_finite", module.weight).toLongs()[0];
             if (bad > 0) {
                 throw new ArithmeticException(module.name + ": " + bad + " of its weights are NaN or infinite");
             }

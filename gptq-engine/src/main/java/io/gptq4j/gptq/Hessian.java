@@ -94,7 +94,7 @@ public final class Hessian implements AutoCloseable {
     }
 
     private NotFiniteException notFinite(Tensor x) {
-        try (Tensor found = scope.call("gptq", "not_finite", x)) { // count and position of the first
+        try (Tensor found = scope.call("tensors", "not_finite", x)) { // count and position of the first
             long[] values = found.toLongs();
             return new NotFiniteException(
                     this,

@@ -230,7 +230,7 @@ public final class Sensitivity {
         List<TensorStore.Kept> states = new ArrayList<>();
         for (Tensor x : reference) {
             try (Scope step = lane.scope().child()) {
-                states.add(store.put(block.forward(step, step.call("decoder", "reshaped", x, x.shape()))));
+                states.add(store.put(block.forward(step, step.call("tensors", "reshaped", x, x.shape()))));
             }
         }
         originals.forEach(block::replaceWeight);

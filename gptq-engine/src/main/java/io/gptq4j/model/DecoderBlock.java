@@ -243,7 +243,7 @@ public final class DecoderBlock {
     public Tensor lack(Scope scope, State state, Tensor wanted) {
         ExpertsPart mixture = Objects.requireNonNull(experts);
         try (Scope step = scope.child()) {
-            Tensor residual = step.call("decoder", "reshaped", state.residual, state.residual.shape());
+            Tensor residual = step.call("tensors", "reshaped", state.residual, state.residual.shape());
             Tensor output = finish(step, new State(residual, null));
             Tensor x = input(step, state, block.norms().mlpIn());
             Tensor weights = mixture.weights(step, mixture.route(step, x));

@@ -119,7 +119,7 @@ final class ExpertsPart {
                     step.call("decoder", "add_to", y, out, 1.0);
                 }
             }
-            return scope.call("decoder", "reshaped", y, x.shape());
+            return scope.call("tensors", "reshaped", y, x.shape());
         }
     }
 

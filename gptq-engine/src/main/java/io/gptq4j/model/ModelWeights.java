@@ -149,7 +149,7 @@ public final class ModelWeights {
                 return QuantizedWeights.dequantize(scope, quantized, type);
             }
             Tensor tensor = scope.decode(Objects.requireNonNull(raw), type);
-            try (Tensor count = scope.call("decoder", "count_not_finite", tensor)) {
+            try (Tensor count = scope.call("tensors", "count_not_finite", tensor)) {
                 long bad = count.toLongs()[0];
                 if (bad > 0) {
                     tensor.close();
@@ -158,7 +158,7 @@ public final class ModelWeights {
             }
             if (turn) {
                 try (tensor) {
-                    return scope.call("decoder", "transposed", tensor); // [out, in]
+                    return scope.call("tensors", "transposed", tensor); // [out, in]
                 }
             }
             return tensor;
@@ -169,7 +169,7 @@ public final class ModelWeights {
             String tensor = "Tensor " + name + " in " + source.location(name) + " holds ";
             try (Scope step = scope.child()) {
                 Tensor wide = step.decode(Objects.requireNonNull(raw), FloatType.FLOAT32);
-                long stored = step.call("decoder", "count_not_finite", wide).toLongs()[0];
+                long stored = step.call("tensors", "count_not_finite", wide).toLongs()[0];
                 return new CheckpointException(
                         stored > 0
                                 ? tensor + stored

@@ -58,10 +58,15 @@ final class Parts {
         try (Tensor first = linear(scope, x, mlp.inputs().get(0), weights)) {
             if (mlp instanceof Mlp.Gated gated) {
                 try (Tensor up = linear(scope, x, gated.up(), weights)) {
-                    return scope.call("decoder", "gated", first, up, function); // [..., ffn]
+                    return scope.call("decoder", "gated", first, up, function, scope.threads()); // [..., ffn]
                 }
             }
-            return scope.call("decoder", mlp instanceof Mlp.FusedGated ? "gated_halves" : "activate", first, function);
+            return scope.call(
+                    "decoder",
+                    mlp instanceof Mlp.FusedGated ? "gated_halves" : "activate",
+                    first,
+                    function,
+                    scope.threads());
         }
     }
 }

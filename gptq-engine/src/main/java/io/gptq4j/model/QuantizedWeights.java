@@ -49,7 +49,7 @@ public final class QuantizedWeights {
     public static Tensor dequantize(Scope scope, Tensor codes, Tensor scale, Tensor zero, int[] gIdx, FloatType type) {
         try (Scope step = scope.child()) {
             Tensor groups = step.longs(Arrays.stream(gIdx).asLongStream().toArray(), gIdx.length);
-            return scope.call("gptq", "dequantized", codes, scale, zero, groups, trivialGroup(gIdx), type);
+            return scope.call("tensors", "dequantized", codes, scale, zero, groups, trivialGroup(gIdx), type);
         }
     }
 

@@ -58,9 +58,14 @@ public final class Scope implements AutoCloseable {
         return torch.halves();
     }
 
+    /** How many of libtorch's threads compute for the calling thread, itself included; 1 on a GPU. */
+    public int threads() {
+        return isGpu() ? 1 : JniUtils.getNumThreads();
+    }
+
     /** Whether the calling thread has some of libtorch's threads beside itself. */
     public boolean hasThreads() {
-        return !isGpu() && JniUtils.getNumThreads() > 1;
+        return threads() > 1;
     }
 
     /** A scope inside this one, on the same device. */
@@ -97,7 +102,7 @@ public final class Scope implements AutoCloseable {
         });
         try (flat;
                 Scope step = child()) {
-            return call("decoder", "reshaped", flat.copyTo(step), new long[] {rows.length, columns});
+            return call("tensors", "reshaped", flat.copyTo(step), new long[] {rows.length, columns});
         }
     }
 
@@ -136,12 +141,12 @@ public final class Scope implements AutoCloseable {
         try (Tensor placed = raw.bytes().copyTo(this)) {
             ScaledFloats scaled = raw.scaled();
             if (scaled == null) {
-                return call("decoder", "decode_as", placed, raw.torchCode(), type, raw.shape());
+                return call("tensors", "decode_as", placed, raw.torchCode(), type, raw.shape());
             }
             long[] matrices = {-1, scaled.rows(), scaled.columns()};
             long[] block = {scaled.blockRows(), scaled.blockColumns()};
             try (Tensor scales = floats(scaled.scales(), scaled.scales().length)) {
-                return call("gptq", "decode_scaled", placed, scales, matrices, block, type, raw.shape());
+                return call("tensors", "decode_scaled", placed, scales, matrices, block, type, raw.shape());
             }
         }
     }

@@ -45,12 +45,12 @@ public final class Tensor implements AutoCloseable {
 
     /** The same tensor on the device of {@code scope}, which owns it; shares memory if it is there already. */
     public Tensor copyTo(Scope scope) {
-        return scope.call("decoder", "placed", this, scope.device());
+        return scope.call("tensors", "placed", this, scope.device());
     }
 
     /** The same tensor in host memory, belonging to no scope. */
     Tensor toHost(Scope scope) {
-        Tensor host = scope.call("decoder", "placed", this, "cpu");
+        Tensor host = scope.call("tensors", "placed", this, "cpu");
         host.array.detach();
         return host;
     }

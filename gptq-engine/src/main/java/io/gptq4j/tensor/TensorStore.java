@@ -75,7 +75,7 @@ public final class TensorStore implements AutoCloseable {
     public Kept put(Tensor tensor) throws IOException {
         long[] shape = tensor.shape();
         long[] kind; // torch's number of the type, and bytes per element
-        try (Tensor answer = scope.call("decoder", "type_and_width", tensor)) {
+        try (Tensor answer = scope.call("tensors", "type_and_width", tensor)) {
             kind = answer.toLongs();
         }
         long bytes = Arrays.stream(shape).reduce(kind[1], Math::multiplyExact);
@@ -84,7 +84,7 @@ public final class TensorStore implements AutoCloseable {
         }
         try (tensor;
                 Scope step = scope.child()) {
-            Tensor encoded = step.call("decoder", "to_bytes", tensor).toHost(step);
+            Tensor encoded = step.call("tensors", "to_bytes", tensor).toHost(step);
             int type = (int) kind[0];
             return reservedOnHost(encoded, bytes)
                     ? onHost(encoded, bytes, type, shape)
@@ -159,7 +159,7 @@ public final class TensorStore implements AutoCloseable {
 
     private static Tensor decoded(Scope target, Tensor host, int type, long[] shape) {
         try (Scope step = target.child()) {
-            return target.call("decoder", "decode_as", host.copyTo(step), type, type, shape);
+            return target.call("tensors", "decode_as", host.copyTo(step), type, type, shape);
         }
     }
 

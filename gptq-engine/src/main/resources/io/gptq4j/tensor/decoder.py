@@ -4,32 +4,6 @@ class Decoder(Module):
   __parameters__ = []
   __buffers__ = []
 
-  # Raw little-endian bytes as a tensor of floating type `stored`, converted to `wanted`.
-  def decode_as(self: __torch__.Decoder, raw: Tensor, stored: int, wanted: int, shape: List[int]) -> Tensor:
-    return torch.reshape(torch.contiguous(torch.view_copy(raw, dtype=stored).to(wanted)), shape)
-
-  def placed(self: __torch__.Decoder, x: Tensor, device: str) -> Tensor:
-    return x.to(torch.device(device))
-
-  # The number of the type of x, and the bytes of an element; [2].
-  def type_and_width(self: __torch__.Decoder, x: Tensor) -> Tensor:
-    return torch.tensor([x.dtype, torch.element_size(x)])
-
-  # The bytes of x, [bytes] uint8; decode_as is the way back.
-  def to_bytes(self: __torch__.Decoder, x: Tensor) -> Tensor:
-    return torch.view_copy(torch.flatten(torch.contiguous(x)), dtype=0)
-
-  def reshaped(self: __torch__.Decoder, x: Tensor, shape: List[int]) -> Tensor:
-    return torch.clone(torch.reshape(x, shape))
-
-  # How many elements are NaN or infinite; 0-dimensional. They are counted only if the range, which is found faster, has one.
-  def count_not_finite(self: __torch__.Decoder, x: Tensor) -> Tensor:
-    low, high = torch.aminmax(x)
-    if bool(torch.isfinite(low)):
-      if bool(torch.isfinite(high)):
-        return torch.zeros([], dtype=4, device=x.device)
-    return torch.sum(torch.logical_not(torch.isfinite(x))).to(4)
-
   def embed(self: __torch__.Decoder, ids: Tensor, weight: Tensor) -> Tensor:
     return torch.embedding(weight, ids)                                                          # [B, T, C]
 
@@ -54,9 +28,6 @@ class Decoder(Module):
   def normalized_rows(self: __torch__.Decoder, x: Tensor) -> Tensor:
     length = torch.sqrt(torch.sum(torch.square(x), [-1], True, dtype=6))
     return torch.div(x, torch.type_as(torch.clamp(length, min=9.9999999999999998e-13), x))
-
-  def transposed(self: __torch__.Decoder, x: Tensor) -> Tensor:
-    return torch.contiguous(torch.t(x))
 
   def linear(self: __torch__.Decoder, x: Tensor, weight: Tensor) -> Tensor:
     return torch.slice(torch.linear(self.padded(x), weight), 0, 0, torch.size(x, 0))
@@ -104,7 +75,24 @@ class Decoder(Module):
     return torch.rsqrt_(torch.add_(torch.square_(rms), eps))
 
   # In the place of x: the widest tensors of a block are these, and fresh memory for another costs more than the function.
-  def activate(self: __torch__.Decoder, x: Tensor, kind: str) -> Tensor:
+  # libtorch gives each of `threads` threads a part of the tensor, and has another exponential for what is left of a part after
+  # whole vectors of up to 64. So that no element depends on the threads, it gets as much as is cut into whole vectors, and then
+  # the rest, which one thread computes. With fewer than 32768 elements a thread it takes fewer threads, but for gelu.
+  def activate(self: __torch__.Decoder, x: Tensor, kind: str, threads: int) -> Tensor:
+    flat = torch.view(x, [-1])
+    n = torch.numel(flat)
+    part = 64 * threads
+    if n < 32768 * threads:
+      if not (kind == "gelu" or kind == "gelu_tanh"):
+        part = 32768
+    whole = n // part * part
+    if whole > 0:
+      _0 = self.activated(torch.slice(flat, 0, 0, whole), kind)
+    if whole < n:
+      _1 = self.activated(torch.slice(flat, 0, whole, n), kind)
+    return x
+
+  def activated(self: __torch__.Decoder, x: Tensor, kind: str) -> Tensor:
     if kind == "silu":
       return torch.silu_(x)
     if kind == "gelu":
@@ -120,13 +108,14 @@ class Decoder(Module):
     ops.prim.RaiseException("unknown activation")
     return x
 
-  def gated(self: __torch__.Decoder, gate: Tensor, up: Tensor, kind: str) -> Tensor:
-    return torch.mul_(self.activate(gate, kind), up)
+  def gated(self: __torch__.Decoder, gate: Tensor, up: Tensor, kind: str, threads: int) -> Tensor:
+    return torch.mul_(self.activate(gate, kind, threads), up)
 
   # The halves of x [..., 2 * n] as gate and up.
-  def gated_halves(self: __torch__.Decoder, x: Tensor, kind: str) -> Tensor:
+  def gated_halves(self: __torch__.Decoder, x: Tensor, kind: str, threads: int) -> Tensor:
     n = torch.size(x, -1) // 2
-    return torch.mul(self.activate(torch.contiguous(torch.slice(x, -1, 0, n)), kind), torch.slice(x, -1, n, 2 * n))
+    gate = self.activate(torch.contiguous(torch.slice(x, -1, 0, n)), kind, threads)
+    return torch.mul_(gate, torch.slice(x, -1, n, 2 * n))
 
   # Inverse frequencies 1 / theta^(2i / R), [R / 2], as float32 arithmetic gives them in the models' own code.
   def inverse_frequencies(self: __torch__.Decoder, like: Tensor, theta: float, R: int) -> Tensor:

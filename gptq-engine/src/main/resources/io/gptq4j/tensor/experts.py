@@ -8,11 +8,16 @@ class Experts(Module):
   # are softmax or sigmoid of W x; `correction` [E or 0] counts for the choice only. Of `groups` groups of experts only
   # the best `open` take part, by their best score, or the sum of their two best.
   def route(self: __torch__.Experts, x: Tensor, weight: List[Tensor], sigmoid: bool, k: int, normalized: bool, factor: float, correction: Tensor, groups: int, open: int, two: bool) -> Tuple[Tensor, Tensor]:
-    logits = torch.linear(x.to(6), weight[0].to(6))                                              # [N, E]
+    W = weight[0].to(6)                                                                          # [E, C]
+    E = torch.size(W, 0)
+    if not x.is_cuda:
+      # with zeros up to a multiple of 16: how 60 scores are rounded depends on the number of threads
+      W = torch.constant_pad_nd(W, [0, 0, 0, (16 - E % 16) % 16], 0.)
+    logits = torch.slice(torch.linear(x.to(6), W), 1, 0, E)                                      # [N, E]
     if torch.len(weight) > 1:
       logits = torch.add(logits, weight[1].to(6))
     if sigmoid:
-      scores = torch.sigmoid(logits)
+      scores = self.logistic(logits)
     else:
       scores = torch.softmax(logits, -1)
     choice = scores
@@ -57,4 +62,8 @@ class Experts(Module):
 
   # x plus sigmoid(gate) times y, in the place of x; gate [..., 1].
   def add_gated(self: __torch__.Experts, x: Tensor, y: Tensor, gate: Tensor) -> Tensor:
-    return torch.add_(x, torch.mul(torch.sigmoid(gate), y))
+    return torch.add_(x, torch.mul(torch.type_as(self.logistic(gate), x), y))
+
+  # The sigmoid in float32. libtorch's own rounds some elements by where its threads cut the tensor.
+  def logistic(self: __torch__.Experts, x: Tensor) -> Tensor:
+    return torch.reciprocal_(torch.add_(torch.exp_(torch.neg(x.to(6))), 1.))

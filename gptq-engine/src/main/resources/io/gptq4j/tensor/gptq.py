@@ -34,11 +34,6 @@ class Gptq(Module):
       width = 2 * width
     return torch.stack([largest, sum])
 
-  # How many elements of x are NaN or infinite, and the first one's position in row-major order; [2]. There must be one.
-  def not_finite(self: __torch__.Gptq, x: Tensor) -> Tensor:
-    bad = torch.flatten(torch.nonzero(torch.logical_not(torch.isfinite(torch.flatten(x)))))
-    return torch.stack([torch.tensor(torch.size(bad, 0), dtype=4, device=x.device), torch.select(bad, 0, 0)])
-
   # The lower triangle of H made equal to the upper one. In place, a square at a time, so that lines stay in the cache.
   def mirrored(self: __torch__.Gptq, H: Tensor) -> Tensor:
     n = torch.size(H, 0)
@@ -60,11 +55,11 @@ class Gptq(Module):
   def scaled(self: __torch__.Gptq, H: Tensor, factor: float) -> Tensor:
     return torch.mul_(H, factor)
 
-  # The sum of the products of all elements, 0-dimensional, float64.
+  # The sum of the products of all elements, 0-dimensional, float64; a line at a time, in an order that no thread changes.
   def inner(self: __torch__.Gptq, A: Tensor, B: Tensor) -> Tensor:
     sum = torch.zeros([], dtype=7, device=A.device)
     for i in range(0, torch.size(A, 0), 256):
-      sum = torch.add(sum, torch.sum(torch.mul(A[i:i + 256].to(7), B[i:i + 256].to(7))))
+      sum = torch.add(sum, torch.sum(torch.sum(torch.mul(A[i:i + 256].to(7), B[i:i + 256].to(7)), [1])))
     return sum
 
   def diagonal(self: __torch__.Gptq, H: Tensor) -> Tensor:
@@ -231,7 +226,7 @@ class Gptq(Module):
         p = 1. - k / 100.
         s, z = self.step(torch.mul(low, p), torch.mul(high, p), maxq, sym, reference)
         q = torch.mul(s, torch.sub(self.codes(w, s, z, maxq), z))
-        error = torch.sum(torch.pow(torch.abs(torch.sub(q, w)), exponent), [0])
+        error = torch.sum(torch.exp_(torch.mul_(torch.log_(torch.abs(torch.sub(q, w))), exponent)), [0])
         better = torch.lt(error, best)
         best = torch.where(better, error, best)
         scale = torch.where(better, s, scale)
@@ -383,34 +378,3 @@ class Gptq(Module):
 
   def module_columns(self: __torch__.Gptq, x: Tensor, start: int, end: int) -> Tensor:
     return torch.contiguous(x[:, start:end])
-
-  # W[o, i] = scale[g_idx[i], o] * (codes[o, i] - zero[g_idx[i], o]) as dtype, with scales as float16 stores them; codes
-  # [out, n], scale and zero [G, out]. With group > 0, g_idx[i] = i / group. Some rows at a time, so that what is in
-  # float32 stays small.
-  def dequantized(self: __torch__.Gptq, codes: Tensor, scale: Tensor, zero: Tensor, g_idx: Tensor, group: int, dtype: int) -> Tensor:
-    W = torch.empty(torch.size(codes), dtype=dtype, device=codes.device)
-    stored = torch.contiguous(torch.t(scale.to(5).to(6)))                                        # [out, G]
-    zeros = torch.contiguous(torch.t(zero))
-    part = torch.empty([256, torch.size(codes, 1)], dtype=6, device=codes.device)
-    for start in range(0, torch.size(codes, 0), 256):
-      end = min(start + 256, torch.size(codes, 0))
-      w = torch.copy_(part[0:end - start], codes[start:end])
-      if group > 0:
-        q = torch.reshape(w, [end - start, -1, group])                                           # [256, G, group]
-        _0 = torch.mul_(torch.sub_(q, torch.unsqueeze(zeros[start:end], 2)), torch.unsqueeze(stored[start:end], 2))
-      else:
-        z = torch.index_select(zeros[start:end], 1, g_idx)
-        _1 = torch.mul_(torch.sub_(w, z), torch.index_select(stored[start:end], 1, g_idx))
-      _2 = torch.copy_(W[start:end], w)
-    return W
-
-  # Bytes of 8-bit floats (E4M3) as matrices [M, R, C], each element times the scale of its block, converted to `wanted`.
-  def decode_scaled(self: __torch__.Gptq, raw: Tensor, scales: Tensor, matrices: List[int], block: List[int], wanted: int, shape: List[int]) -> Tensor:
-    x = torch.reshape(torch.view_copy(raw, dtype=24).to(6), matrices)
-    R = torch.size(x, 1)
-    down = (R + block[0] - 1) // block[0]
-    of_rows = torch.repeat_interleave(torch.reshape(scales, [torch.size(x, 0), down, -1]), block[0], 1)
-    for j in range(torch.size(of_rows, 2)):
-      scale = torch.slice(torch.slice(of_rows, 1, 0, R), 2, j, j + 1)                            # [M, R, 1]
-      _0 = torch.mul_(torch.slice(x, 2, j * block[1], (j + 1) * block[1]), scale)
-    return torch.reshape(x.to(wanted), shape)

@@ -53,7 +53,7 @@ class Refine(Module):
   def shared_share(self: __torch__.Refine, x: Tensor, gate: List[Tensor]) -> Tuple[Tensor, Tensor]:
     weights = torch.ones([torch.size(x, 0)], dtype=6, device=x.device)
     if torch.len(gate) > 0:
-      weights = torch.sigmoid(torch.flatten(gate[0]).to(6))
+      weights = torch.reciprocal(torch.add(torch.exp(torch.neg(torch.flatten(gate[0]).to(6))), 1.))  # as Experts.logistic
     return (torch.arange(torch.size(x, 0), dtype=4, device=x.device), weights)
 
   def row_sums(self: __torch__.Refine, x: Tensor) -> Tensor:

@@ -268,7 +268,7 @@ class QuantizedCodesTest extends CpuTest {
         double[] sum = new double[in * out];
         for (int b = 0; b < at.size(); b++) {
             Tensor residual = exactly.get(b).residual();
-            Tensor copy = scope.call("decoder", "reshaped", residual, residual.shape());
+            Tensor copy = scope.call("tensors", "reshaped", residual, residual.shape());
             float[] wanted =
                     source.finish(scope, new DecoderBlock.State(copy, null)).toFloats();
             float[] before = at.get(b).residual().toFloats();

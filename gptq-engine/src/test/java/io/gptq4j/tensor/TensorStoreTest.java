@@ -75,7 +75,7 @@ class TensorStoreTest {
                 TensorStore store = new TensorStore(scope, new TensorStore.Budget(0, 0, scratch))) {
             Tensor halves = converted(scope, scope.floats(values(3), 12), FloatType.FLOAT32, FloatType.BFLOAT16);
             Tensor back = store.put(halves).take(scope);
-            assertThat(scope.call("decoder", "type_and_width", back).toLongs()).containsExactly(15, 2);
+            assertThat(scope.call("tensors", "type_and_width", back).toLongs()).containsExactly(15, 2);
             assertThat(converted(scope, back, FloatType.BFLOAT16, FloatType.FLOAT32)
                             .toFloats())
                     .containsExactly(values(3));
@@ -84,7 +84,7 @@ class TensorStoreTest {
     }
 
     private static Tensor converted(Scope scope, Tensor twelve, FloatType from, FloatType to) {
-        return scope.call("decoder", "decode_as", twelve, from, to, new long[] {12});
+        return scope.call("tensors", "decode_as", twelve, from, to, new long[] {12});
     }
 
     @Test
