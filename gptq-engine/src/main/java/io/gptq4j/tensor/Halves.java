@@ -73,7 +73,7 @@ public final class Halves implements AutoCloseable {
             }
         } catch (Throwable failure) {
             failed.set(true);
-            other.awaitEnd().ifPresent(failure::addSuppressed);
+            other.awaitEnd().filter(its -> its != failure).ifPresent(failure::addSuppressed);
             throw failure;
         } finally {
             other.awaitEnd();

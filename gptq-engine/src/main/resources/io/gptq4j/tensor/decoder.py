@@ -12,9 +12,12 @@ class Decoder(Module):
     T = torch.size(x, 1)
     return torch.add(x, weight[offset:offset + T])
 
-  # x + factor * y in the place of x.
+  # x + factor * y in the place of x; the product is rounded, as in the models' own code. libtorch's sum of both rounds it
+  # outside whole vectors only.
   def add_to(self: __torch__.Decoder, x: Tensor, y: Tensor, factor: float) -> Tensor:
-    return torch.add_(x, y, alpha=factor)
+    if factor != 1.:
+      y = torch.mul(y, factor)
+    return torch.add_(x, y)
 
   # x times a factor that is rounded to the type of x.
   def scaled(self: __torch__.Decoder, x: Tensor, factor: float) -> Tensor:
@@ -77,7 +80,8 @@ class Decoder(Module):
   # In the place of x: the widest tensors of a block are these, and fresh memory for another costs more than the function.
   # libtorch gives each of `threads` threads a part of the tensor, and has another exponential for what is left of a part after
   # whole vectors of up to 64. So that no element depends on the threads, it gets as much as is cut into whole vectors, and then
-  # the rest, which one thread computes. With fewer than 32768 elements a thread it takes fewer threads, but for gelu.
+  # the rest, which one thread computes (with up to 256 threads). With fewer than 32768 elements a thread it takes fewer
+  # threads, but for gelu.
   def activate(self: __torch__.Decoder, x: Tensor, kind: str, threads: int) -> Tensor:
     flat = torch.view(x, [-1])
     n = torch.numel(flat)

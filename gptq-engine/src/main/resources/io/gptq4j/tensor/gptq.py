@@ -21,7 +21,7 @@ class Gptq(Module):
     if scale != 1.:
       flat = torch.mul(flat, scale)
     if fourth:
-      sum = torch.sum(torch.pow(torch.linalg_vector_norm(flat, 2, [1]).to(7), 4))
+      sum = self.total(torch.square(torch.square(torch.linalg_vector_norm(flat, 2, [1]).to(7))))
     for i in range(0, n, base):
       j = min(i + base, n)
       _0 = torch.addmm_(H[i:j, i:j], torch.t(flat[:, i:j]), flat[:, i:j])
@@ -60,6 +60,13 @@ class Gptq(Module):
     sum = torch.zeros([], dtype=7, device=A.device)
     for i in range(0, torch.size(A, 0), 256):
       sum = torch.add(sum, torch.sum(torch.sum(torch.mul(A[i:i + 256].to(7), B[i:i + 256].to(7)), [1])))
+    return sum
+
+  # The sum of all elements of x, float64, 0-dimensional; stretch by stretch, each of which one thread adds up.
+  def total(self: __torch__.Gptq, x: Tensor) -> Tensor:
+    sum = torch.zeros([], dtype=7, device=x.device)
+    for part in torch.split(torch.flatten(x), 16384):
+      sum = torch.add(sum, torch.sum(part))
     return sum
 
   def diagonal(self: __torch__.Gptq, H: Tensor) -> Tensor:
@@ -294,7 +301,7 @@ class Gptq(Module):
           first = i2 - width
           last = min(i2 + width, n)
         _5 = torch.addmm_(Wt[i2:last], torch.t(U[first:i2, i2:last]), Wt[first:i2], beta=1, alpha=-1)
-    return (codes, torch.div(torch.sum(torch.square(norms.to(7))), 2.))
+    return (codes, torch.div(self.total(torch.square(norms.to(7))), 2.))
 
   # The columns of one step, for some rows. W [count, rows] turns into Err; Q gets the codes less the zero points, which
   # are clamped to what the codes' range 0 .. maxq leaves them: round(w / s) + z on the grid, as the reference has it.

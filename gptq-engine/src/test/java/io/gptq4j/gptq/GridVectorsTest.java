@@ -71,7 +71,7 @@ class GridVectorsTest extends CpuTest {
                     for (int i = 0; i < width; i++) {
                         expected[i] = c.get("codes").get(r).get(g * width + i).asInt();
                     }
-                    if (mse && grid.scale[r] != scale) { // two candidates may tie but for the last bit of pow
+                    if (mse && grid.scale[r] != scale) { // two candidates may tie but for the last bits of a power
                         double ours = error(w, r, width, grid.codes[r], grid.scale[r], grid.zero[r]);
                         double theirs = error(w, r, width, expected, scale, zero);
                         assertThat(ours / theirs).as("row %d group %d", r, g).isCloseTo(1, within(1e-4));

@@ -42,18 +42,45 @@ class ActivationTest extends CpuTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource(
+            value = FloatType.class,
+            names = {"FLOAT32", "BFLOAT16"})
+    void aScaledSumIsTheSameOnAnyNumberOfThreads(FloatType type) {
+        for (int size : new int[] {65_546, 299_993}) {
+            float[] one = scaledSum(1, size, type);
+            for (int threads : THREADS) {
+                assertThat(Arrays.mismatch(scaledSum(threads, size, type), one))
+                        .as("the first other element of %d on %d threads, seeds 3 and 4", size, threads)
+                        .isEqualTo(-1);
+            }
+        }
+    }
+
     private static float[] activated(int threads, String function, int size, FloatType type) {
+        return on(
+                threads,
+                scope -> plain(
+                        scope,
+                        scope.call("decoder", "activate", typed(scope, 1, size, type), function, scope.threads()),
+                        type));
+    }
+
+    private static float[] scaledSum(int threads, int size, FloatType type) {
         return on(threads, scope -> {
-            Tensor x = scope.floats(Samples.gaussians(1, size), size);
-            Tensor typed = scope.call("tensors", "decode_as", bytes(scope, x), 6, type, new long[] {size});
-            Tensor y = scope.call("decoder", "activate", typed, function, scope.threads());
-            return scope.call(
-                    "tensors", "decode_as", bytes(scope, y), type.torchCode(), FloatType.FLOAT32, new long[] {size});
+            Tensor x = typed(scope, 3, size, type);
+            return plain(scope, scope.call("decoder", "add_to", x, typed(scope, 4, size, type), 0.22), type);
         });
     }
 
-    private static Tensor bytes(Scope scope, Tensor x) {
-        return scope.call("tensors", "to_bytes", x);
+    private static Tensor typed(Scope scope, long seed, int size, FloatType type) {
+        Tensor bytes = scope.call("tensors", "to_bytes", scope.floats(Samples.gaussians(seed, size), size));
+        return scope.call("tensors", "decode_as", bytes, FloatType.FLOAT32, type, new long[] {size});
+    }
+
+    private static Tensor plain(Scope scope, Tensor x, FloatType type) {
+        Tensor bytes = scope.call("tensors", "to_bytes", x);
+        return scope.call("tensors", "decode_as", bytes, type, FloatType.FLOAT32, x.shape());
     }
 
     private static float[] gate(int threads, int tokens) {
