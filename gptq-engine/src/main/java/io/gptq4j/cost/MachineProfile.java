@@ -41,6 +41,23 @@ public record MachineProfile(
         }
     }
 
+    /** The better of this and another measurement of the machine in each rate. */
+    MachineProfile better(MachineProfile other) {
+        return new MachineProfile(
+                device,
+                float32.better(other.float32),
+                type,
+                forward.better(other.forward),
+                Math.max(attention, other.attention),
+                Math.max(copy, other.copy),
+                Math.max(elementwise, other.elementwise),
+                Math.max(conversion, other.conversion),
+                Math.min(call, other.call),
+                Math.min(tileCall, other.tileCall),
+                Math.max(diskRead, other.diskRead),
+                Math.max(diskWrite, other.diskWrite));
+    }
+
     /**
      * The rate of matrix products of many rows, which grows with the matrix.
      *
@@ -56,6 +73,10 @@ public record MachineProfile(
             if (!(small > 0 && peak > 0 && peak < Double.POSITIVE_INFINITY)) {
                 throw new IllegalArgumentException("A rate is positive, not " + small + " or " + peak);
             }
+        }
+
+        private Gemm better(Gemm other) {
+            return new Gemm(Math.max(small, other.small), Math.max(peak, other.peak));
         }
 
         /** The rate by a matrix whose smaller side is {@code size}: between the two by its logarithm, and flat beyond. */

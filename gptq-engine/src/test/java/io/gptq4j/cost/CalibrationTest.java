@@ -45,6 +45,17 @@ class CalibrationTest {
     }
 
     @Test
+    void ofTwoMeasurementsTheBetterOneOfEachRateCounts() {
+        assertThat(profile(1, 20, 0.5).better(profile(10, 2, 0.25))).isEqualTo(profile(10, 20, 0.25));
+    }
+
+    private static MachineProfile profile(double first, double second, double call) {
+        MachineProfile.Gemm gemm = new MachineProfile.Gemm(first, second);
+        return new MachineProfile(
+                "cpu", gemm, FloatType.FLOAT32, gemm, first, second, first, second, call, call / 2, first, second);
+    }
+
+    @Test
     void aRateThatWasNotMeasuredIsRefused() {
         assertThatIllegalArgumentException().isThrownBy(() -> new MachineProfile.Gemm(0, 1));
         assertThatIllegalArgumentException().isThrownBy(() -> new MachineProfile.Gemm(1, Double.NaN));

@@ -289,7 +289,7 @@ class QuantizeIT {
     }
 
     @ParameterizedTest(name = "{0} threads")
-    @ValueSource(strings = {"1", "2"})
+    @ValueSource(strings = {"1", "2", "6"})
     void isTheSameBytesOnAnyNumberOfThreads(String threads) throws Exception {
         Path again = directory.resolve("on-" + threads);
         quantize(new Cli().with("OMP_NUM_THREADS", threads), again, "--quiet");
