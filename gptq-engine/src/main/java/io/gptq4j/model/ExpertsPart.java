@@ -5,6 +5,7 @@ import io.gptq4j.tensor.Scope;
 import io.gptq4j.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** Computes the mixture of experts of one block. N tokens, k experts for each. */
@@ -59,11 +60,14 @@ final class ExpertsPart {
 
     /** The share of the shared experts: all tokens. */
     DecoderBlock.Share sharedShare(Scope scope, Routed routed) {
-        List<Tensor> gate = moe.sharedGate()
-                .map(module -> List.of(linear(scope, routed.tokens, module)))
-                .orElse(List.of());
+        List<Tensor> gate = sharedGate(scope, routed).map(List::of).orElse(List.of());
         List<Tensor> all = scope.callAll("refine", "shared_share", routed.tokens, gate);
         return new DecoderBlock.Share(all.get(0), all.get(1));
+    }
+
+    /** What the shared experts' outputs are multiplied by, [N, 1] float32, if they have a gate. */
+    private Optional<Tensor> sharedGate(Scope scope, Routed routed) {
+        return moe.sharedGate().map(module -> scope.call("experts", "logistic", linear(scope, routed.tokens, module)));
     }
 
     /** The sum of the weights of all experts' outputs, and of the shared ones', [N]. */
@@ -108,13 +112,9 @@ final class ExpertsPart {
             if (moe.shared().isPresent()) {
                 Tensor out = linear(
                         step, sharedActivation(step, routed), moe.shared().get().output());
-                if (moe.sharedGate().isPresent()) {
-                    step.call(
-                            "experts",
-                            "add_gated",
-                            y,
-                            out,
-                            linear(step, routed.tokens, moe.sharedGate().get()));
+                Optional<Tensor> gate = sharedGate(step, routed);
+                if (gate.isPresent()) {
+                    step.call("experts", "add_gated", y, out, gate.get());
                 } else {
                     step.call("decoder", "add_to", y, out, 1.0);
                 }

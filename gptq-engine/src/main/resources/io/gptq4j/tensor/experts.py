@@ -60,9 +60,9 @@ class Experts(Module):
   def add_lines(self: __torch__.Experts, y: Tensor, which: Tensor, x: Tensor, weights: Tensor) -> Tensor:
     return torch.index_add_(y, 0, which, torch.mul(x, torch.type_as(torch.unsqueeze(weights, 1), x)))
 
-  # x plus sigmoid(gate) times y, in the place of x; gate [..., 1].
+  # x plus gate times y, in the place of x; gate [..., 1].
   def add_gated(self: __torch__.Experts, x: Tensor, y: Tensor, gate: Tensor) -> Tensor:
-    return torch.add_(x, torch.mul(torch.type_as(self.logistic(gate), x), y))
+    return torch.add_(x, torch.mul(torch.type_as(gate, x), y))
 
   # The sigmoid in float32. libtorch's own rounds some elements by where its threads cut the tensor.
   def logistic(self: __torch__.Experts, x: Tensor) -> Tensor:

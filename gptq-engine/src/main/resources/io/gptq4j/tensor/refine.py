@@ -48,12 +48,12 @@ class Refine(Module):
     C = torch.size(exact, -1)
     return torch.sub(torch.reshape(exact, [-1, C]).to(6), torch.reshape(given, [-1, C]).to(6))
 
-  # All tokens of x [N, C], and what the shared experts' outputs for them are multiplied by, with a gate [N, 1] or without;
+  # All tokens of x [N, C], and what the shared experts' outputs for them are multiplied by: their gate [N, 1], or 1 without;
   # both [N].
   def shared_share(self: __torch__.Refine, x: Tensor, gate: List[Tensor]) -> Tuple[Tensor, Tensor]:
     weights = torch.ones([torch.size(x, 0)], dtype=6, device=x.device)
     if torch.len(gate) > 0:
-      weights = torch.reciprocal(torch.add(torch.exp(torch.neg(torch.flatten(gate[0]).to(6))), 1.))  # as Experts.logistic
+      weights = torch.flatten(gate[0])
     return (torch.arange(torch.size(x, 0), dtype=4, device=x.device), weights)
 
   def row_sums(self: __torch__.Refine, x: Tensor) -> Tensor:
