@@ -250,4 +250,49 @@ abstract class PlainParts {
     double number(String key, double defaultValue) {
         return ((Number) config.getOrDefault(key, defaultValue)).doubleValue();
     }
+
+    /** One part of what is q, k and v head by head. */
+    static double[][] everyThird(double[][] fused, int part, int heads, int dim) {
+        double[][] y = new double[fused.length][heads * dim];
+        for (int t = 0; t < fused.length; t++) {
+            for (int c = 0; c < heads * dim; c++) {
+                y[t][c] = fused[t][(c / dim * 3 + part) * dim + c % dim];
+            }
+        }
+        return y;
+    }
+
+    double[][] learned(String name, int[] ids, int hidden) {
+        int[] positions = new int[ids.length];
+        for (int t = 0; t < ids.length; t++) {
+            positions[t] = t;
+        }
+        return rows(name + ".weight", positions, 0, hidden);
+    }
+
+    /** The exact GELU, or what the config calls it; absent means GELU's approximation for those that derive from GPT-2. */
+    double[][] activated(double[][] x, String key) {
+        String name = (String) config.getOrDefault(key, key.equals("activation_function") ? "gelu_new" : "gelu");
+        return map(x, v -> switch (name) {
+            case "gelu" -> gelu(v);
+            case "gelu_new", "gelu_fast", "gelu_pytorch_tanh" -> geluTanh(v);
+            case "relu" -> Math.max(0, v);
+            default -> throw new IllegalArgumentException(name);
+        });
+    }
+
+    /** x times the normal distribution's integral up to x, by Simpson's rule. */
+    static double gelu(double x) {
+        int steps = 2000;
+        double sum = 0;
+        for (int i = 0; i <= steps; i++) {
+            double at = x * i / steps;
+            sum += Math.exp(-at * at / 2) * (i == 0 || i == steps ? 1 : i % 2 == 0 ? 2 : 4);
+        }
+        return x * (0.5 + sum * x / steps / 3 / Math.sqrt(2 * Math.PI));
+    }
+
+    boolean flag(String key, boolean defaultValue) {
+        return (Boolean) config.getOrDefault(key, defaultValue);
+    }
 }
