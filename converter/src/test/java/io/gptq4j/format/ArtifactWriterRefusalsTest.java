@@ -44,8 +44,7 @@ class ArtifactWriterRefusalsTest extends ArtifactWriterFixture {
                         6)
                 .write(source.resolve("model.safetensors"));
         try (Checkpoint checkpoint = Checkpoint.open(source)) {
-            ArtifactWriter.Plan plan = ArtifactWriter.Plan.of(
-                    checkpoint, QuantizeConfig.of(4, 32, false, true), List.of(), Map.of("e", "embed.weight"), true);
+            ArtifactWriter.Plan plan = carryingTheEmbedding(checkpoint);
 
             assertThatThrownBy(() -> ArtifactWriter.create(out, plan))
                     .isInstanceOf(CheckpointException.class)
@@ -108,8 +107,7 @@ class ArtifactWriterRefusalsTest extends ArtifactWriterFixture {
                 .raw(TensorInfo.of("embed.weight", DType.F8_E4M3, 2), (byte) 1, (byte) 2)
                 .write(source.resolve("model.safetensors"));
         try (Checkpoint checkpoint = Checkpoint.open(source)) {
-            ArtifactWriter.Plan plan = ArtifactWriter.Plan.of(
-                    checkpoint, QuantizeConfig.of(4, 32, false, true), List.of(), Map.of("e", "embed.weight"), true);
+            ArtifactWriter.Plan plan = carryingTheEmbedding(checkpoint);
             assertThatThrownBy(() -> ArtifactWriter.create(out, plan))
                     .isInstanceOf(CheckpointException.class)
                     .hasMessageEndingWith(
@@ -158,6 +156,11 @@ class ArtifactWriterRefusalsTest extends ArtifactWriterFixture {
                     Linears.random(name, 4, 32, 96, 64, true, false, 1),
                     "Module " + name + ": was written before");
         }
+    }
+
+    private static ArtifactWriter.Plan carryingTheEmbedding(Checkpoint checkpoint) throws IOException {
+        return ArtifactWriter.Plan.of(
+                checkpoint, QuantizeConfig.of(4, 32, false, true), List.of(), Map.of("e", "embed.weight"), true);
     }
 
     private static void assertRefused(ArtifactWriter writer, QuantizedLinear linear, String message) {

@@ -8,31 +8,13 @@ import io.gptq4j.it.hub.FakeHub;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /** What the commands say and how they end; docs/hub-conformance.md lists the cases by number. */
 @Execution(ExecutionMode.CONCURRENT) // most of the time goes into starting Java
-class ConformanceCommandIT {
-    @TempDir
-    Path directory;
-
-    private HubBench bench;
-
-    @BeforeEach
-    void serve() {
-        bench = new HubBench(directory);
-    }
-
-    @AfterEach
-    void close() {
-        bench.close();
-    }
-
+class ConformanceCommandIT extends HubBenchFixture {
     @Test // 56
     void aLoginChecksTheTokenAndKeepsItToItself() throws Exception {
         Cli.Result login = bench.anonymous().run("auth", "login", "--token", FakeHub.WRITE_TOKEN);

@@ -16,39 +16,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /** Downloads when all goes well, and what is refused; docs/hub-conformance.md lists the cases by number. */
 @Execution(ExecutionMode.CONCURRENT) // most of the time goes into starting Java
-class ConformanceDownloadIT {
+class ConformanceDownloadIT extends HubBenchFixture {
     private static final String HEAD_CONFIG = "HEAD /acme/tiny-llama/resolve/main/config.json ";
     private static final String CACHED_CONFIG = " /api/resolve-cache/models/acme/tiny-llama/{commit}/config.json 200";
-
-    @TempDir
-    Path directory;
-
-    private HubBench bench;
-
-    @BeforeEach
-    void serve() {
-        bench = new HubBench(directory);
-    }
-
-    @AfterEach
-    void close() {
-        bench.close();
-    }
-
-    /** Starts another hub for a test. */
-    private void serve(FakeHub.Builder settings) {
-        bench.close();
-        bench = new HubBench(directory, settings);
-    }
 
     private void assertDownloaded(Cli.Result result, String path) {
         assertThat(result.exitCode()).as(result.err()).isZero();

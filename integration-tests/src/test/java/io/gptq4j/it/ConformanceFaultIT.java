@@ -14,35 +14,17 @@ import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /** Downloads when something goes wrong; docs/hub-conformance.md lists the cases by number. */
 @Execution(ExecutionMode.CONCURRENT) // most of the time goes into starting Java, and into waiting
-class ConformanceFaultIT {
+class ConformanceFaultIT extends HubBenchFixture {
     private static final String HEAD_ONE = "HEAD /acme/tiny-llama/resolve/main/" + ONE + " 302";
     private static final String GET_ONE = "GET /_cdn/{" + ONE + "} ";
     private static final String HEAD_TOKENIZER = "HEAD /acme/tiny-llama/resolve/main/tokenizer.json ";
     private static final long SECOND = TimeUnit.SECONDS.toNanos(1);
-
-    @TempDir
-    Path directory;
-
-    private HubBench bench;
-
-    @BeforeEach
-    void serve() {
-        bench = new HubBench(directory);
-    }
-
-    @AfterEach
-    void close() {
-        bench.close();
-    }
 
     private static Fault onStore() {
         return Fault.on("GET", "/_cdn/");

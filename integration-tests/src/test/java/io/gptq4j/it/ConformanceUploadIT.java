@@ -12,7 +12,6 @@ import io.gptq4j.it.hub.FakeRepo;
 import io.gptq4j.it.hub.Fault;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -20,10 +19,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -31,27 +27,16 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** Repositories and uploads; docs/hub-conformance.md lists the cases by number. */
 @Execution(ExecutionMode.CONCURRENT) // most of the time goes into starting Java
-class ConformanceUploadIT {
+class ConformanceUploadIT extends HubBenchFixture {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final String LFS = "application/vnd.git-lfs+json";
     private static final String README = "---\nlicense: apache-2.0\n---\n# Tiny\n";
     private static final byte[] BASIC = random(11, 1_500_000);
     private static final byte[] PARTS = random(12, 3_500_001);
 
-    @TempDir
-    Path directory;
-
-    private HubBench bench;
-
-    @BeforeEach
-    void serve() {
-        bench = new HubBench(
-                directory, FakeHub.builder().multipartThreshold(2_000_000).chunkSize(1_000_000));
-    }
-
-    @AfterEach
-    void close() {
-        bench.close();
+    @Override
+    FakeHub.Builder settings() {
+        return FakeHub.builder().multipartThreshold(2_000_000).chunkSize(1_000_000);
     }
 
     private void folder() throws Exception {

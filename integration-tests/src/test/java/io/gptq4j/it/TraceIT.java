@@ -10,39 +10,30 @@ import static io.gptq4j.it.Play.treeTellsWhatHeadsAskFor;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gptq4j.it.hub.FakeHub;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /** What the commands of the original say, and what ours say; see src/test/resources/traces. */
 @Execution(ExecutionMode.CONCURRENT) // beside the other classes that start Java again and again
-class TraceIT {
+class TraceIT extends HubBenchFixture {
     private static final Play.Edit NO_TYPE =
             changed("a model is what there is without a type", ",\"type\":\"model\"", "");
 
-    @TempDir
-    Path directory;
-
-    private HubBench bench;
     private Play play;
 
-    @BeforeEach
-    void serve() throws Exception {
-        bench = new HubBench(
-                directory, FakeHub.builder().multipartThreshold(2_000_000).chunkSize(1_000_000));
-        play = new Play(bench.hub(), "12-cli");
+    @Override
+    FakeHub.Builder settings() {
+        return FakeHub.builder().multipartThreshold(2_000_000).chunkSize(1_000_000);
     }
 
-    @AfterEach
-    void close() {
-        bench.close();
+    @BeforeEach
+    void openPlay() throws Exception {
+        play = new Play(bench.hub(), "12-cli");
     }
 
     private static Play.Edit[] and(Play.Edit... edits) {

@@ -27,35 +27,27 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What the original says to upload, and what we say; see src/test/resources/traces. */
-class TraceUploadTest {
+class TraceUploadTest extends HubBenchFixture {
     private static final String AS_ALICE = "\n  authorization: Bearer hf_fakewrite";
     private static final String UNCHANGED = "the Hub has just said that nothing has changed";
     private static final String AT_REVISION = "always at a revision";
 
-    @TempDir
-    Path directory;
-
-    private HubBench bench;
     private HubClient alice;
     private HubClient bob;
 
-    @BeforeEach
-    void serve() throws IOException {
-        bench = new HubBench(
-                directory, FakeHub.builder().multipartThreshold(2_000_000).chunkSize(1_000_000));
-        alice = bench.client(FakeHub.WRITE_TOKEN);
-        bob = bench.client(FakeHub.READ_TOKEN);
+    @Override
+    FakeHub.Builder settings() {
+        return FakeHub.builder().multipartThreshold(2_000_000).chunkSize(1_000_000);
     }
 
-    @AfterEach
-    void close() {
-        bench.close();
+    @BeforeEach
+    void makeClients() throws IOException {
+        alice = bench.client(FakeHub.WRITE_TOKEN);
+        bob = bench.client(FakeHub.READ_TOKEN);
     }
 
     private static Repo repo(String id) {
