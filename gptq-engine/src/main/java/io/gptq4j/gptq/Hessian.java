@@ -15,9 +15,12 @@ import java.util.List;
  * upper triangle is summed up. Inputs whose squares float32 could not hold are scaled by a power of two.
  */
 public final class Hessian implements AutoCloseable {
-    /** Lines of the smallest products; measured: smaller ones save work that they do not do any faster. */
+    /** Lines of the smallest products, for few inputs and for many; measured: smaller ones save work that they do not do any faster. */
+    private static final int SMALL_BASE = 64;
+
     private static final int CPU_BASE = 128;
 
+    private static final int MANY_INPUTS = 1024;
     private static final int GPU_BASE = 2048;
 
     /** Inputs are kept below 2 to this power: 2^60 tokens of them would fit float32, and so do the errors of a solve. */
@@ -71,7 +74,7 @@ public final class Hessian implements AutoCloseable {
                 "accumulate",
                 sum,
                 x,
-                scope.isGpu() ? GPU_BASE : CPU_BASE,
+                scope.isGpu() ? GPU_BASE : size() > MANY_INPUTS ? CPU_BASE : SMALL_BASE,
                 Math.scalb(1.0, -exponent),
                 limit(),
                 tokens < (long) ENOUGH * size())) {

@@ -197,24 +197,24 @@ class Decoder(Module):
     return torch.logical_and(torch.ge(back, 0), torch.lt(back, window))
 
   # Causal attention of q [B, H, T, D] over k [B, K, T, D] and v [B, K, T, E]; K divides H. Returns [B, T, H * E]. The operator takes
-  # keys 512 at a time on a CPU and skips what is hidden only if it is all of these. So the first half of up to 512 queries has
-  # its own turn, with half of the keys.
+  # keys 512 at a time on a CPU and skips what is hidden only if it is all of these. So of up to 512 queries 64 at a time have
+  # their own turn there, with no more keys than they see.
   def attend(self: __torch__.Decoder, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     k4 = self.repeated(k, q)
     v4 = self.repeated(v, q)
     T = torch.size(q, 2)
-    start = 0
-    if not q.is_cuda:
-      if T > 256:
-        if T <= 512:
-          start = T // 2
-    if start > 0:
-      y = torch.scaled_dot_product_attention(q[:, :, 0:start], k4[:, :, 0:start], v4[:, :, 0:start], None, 0., True, scale=scale)
-      mask = self.window_mask(q, T, T)[start:T]
-      z = torch.scaled_dot_product_attention(q[:, :, start:T], k4, v4, mask, 0., False, scale=scale)
-      return torch.flatten(torch.cat([torch.transpose(y, 1, 2), torch.transpose(z, 1, 2)], 1), 2)
-    y = torch.scaled_dot_product_attention(q, k4, v4, None, 0., True, scale=scale)
-    return torch.flatten(torch.transpose(y, 1, 2), 2)
+    if q.is_cuda or T <= 64 or T > 512:
+      y = torch.scaled_dot_product_attention(q, k4, v4, None, 0., True, scale=scale)
+      return torch.flatten(torch.transpose(y, 1, 2), 2)
+    whole = (T + 63) // 64 * 64
+    mask = torch.triu(torch.full([64, whole], -inf, dtype=q.dtype, device=q.device), whole - 63)   # of the last queries
+    results = annotate(List[Tensor], [])
+    for start in range(0, T, 64):
+      end = min(start + 64, T)
+      seen = mask[0:end - start, whole - 64 - start:whole - 64 - start + end]
+      y = torch.scaled_dot_product_attention(q[:, :, start:end], k4[:, :, 0:end], v4[:, :, 0:end], seen, 0., False, scale=scale)
+      _0 = torch.append(results, torch.transpose(y, 1, 2))
+    return torch.flatten(torch.cat(results, 1), 2)
 
   # Attention of one query of each window, q [B, H, 1, D], over all keys; heads that share keys are queries of one head here. Returns
   # [B, 1, H * E]. Not by the operator: how it rounds a few queries depends on the thread that has them.
