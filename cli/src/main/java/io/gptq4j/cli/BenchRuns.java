@@ -59,10 +59,13 @@ final class BenchRuns {
      *
      * @param first seconds of the first one, in which libraries and files are cold
      * @param seconds median of all
-     * @param predicted seconds by the cost model
-     * @param floor seconds of the unavoidable operations at the measured rates of the library's own
-     * @param machine this machine's rates, measured after the runs
-     * @param steps the prediction in parts
+     * @param predicted seconds by the cost model; median
+     * @param floor seconds of the unavoidable operations at the measured rates of the library's own; median
+     * @param timesFloor median of each run's time over its floor, the mean of those before it and after it: a machine drifts, so its rates
+     *     are measured between runs
+     * @param timesPredicted the same of the prediction
+     * @param machine this machine's rates after the last run
+     * @param steps the prediction in parts, by these
      */
     record EndToEnd(
             String model,
@@ -102,8 +105,7 @@ final class BenchRuns {
     EndToEnd ofSynthetic(SyntheticLlama shape, int windows, int seqlen) throws IOException {
         Path model = shape.write(scratch.resolve("model"));
         try {
-            String name = "llama " + shape.hidden() + ", " + shape.ffn();
-            return measure(name, model, shape.windows(windows, seqlen));
+            return measure(shape.name(), model, shape.windows(windows, seqlen));
         } finally {
             delete(model);
         }
@@ -114,14 +116,29 @@ final class BenchRuns {
         double[] byBlocks = new double[BLOCKS.length];
         double[] byWindows = new double[WINDOWS.length];
         for (int i = 0; i < BLOCKS.length; i++) {
-            byBlocks[i] =
-                    ofSynthetic(shape.withBlocks(BLOCKS[i]), WINDOWS[0], seqlen).seconds();
+            byBlocks[i] = median(shape.withBlocks(BLOCKS[i]), WINDOWS[0], seqlen);
         }
         for (int i = 0; i < WINDOWS.length; i++) {
-            byWindows[i] =
-                    ofSynthetic(shape.withBlocks(BLOCKS[0]), WINDOWS[i], seqlen).seconds();
+            byWindows[i] = median(shape.withBlocks(BLOCKS[0]), WINDOWS[i], seqlen);
         }
         return List.of(scaling("blocks", BLOCKS, byBlocks), scaling("windows", WINDOWS, byWindows));
+    }
+
+    /** The median seconds of several runs of one shape. */
+    private double median(SyntheticLlama shape, int windows, int seqlen) throws IOException {
+        Path model = shape.write(scratch.resolve("model"));
+        try {
+            view.start(shape.name() + ", " + Sizes.count(windows, "window"), repeats);
+            double[] seconds = new double[repeats];
+            for (int i = 0; i < repeats; i++) {
+                seconds[i] = time(model, shape.windows(windows, seqlen));
+                view.update(i + 1, DryRun.duration(seconds[i]));
+            }
+            view.finish();
+            return Timing.median(seconds);
+        } finally {
+            delete(model);
+        }
     }
 
     private static Scaling scaling(String by, int[] values, double[] seconds) {
@@ -133,51 +150,60 @@ final class BenchRuns {
     }
 
     private EndToEnd measure(String name, Path model, CalibrationSet windows) throws IOException {
-        view.start(name + ", " + Sizes.count(windows.windows().length, "window"), repeats);
+        int count = windows.windows().length;
+        CostModel costs;
+        int headDim;
+        int layers;
+        try (Checkpoint checkpoint = Checkpoint.open(model)) {
+            QuantizationPlan plan = QuantizationPlan.of(ModelFamilies.architecture(checkpoint), options);
+            headDim = plan.architecture().block(0).attention().headDim();
+            layers = plan.architecture().layers();
+            long bytes = checkpoint.weightBytes();
+            costs = new CostModel(
+                    plan, new Run(count, windows.seqlen(), type, torch.isGpu(), bytes, 0, 0, Long.MAX_VALUE));
+        }
+        Calibration calibration = new Calibration(torch);
         double[] seconds = new double[repeats];
+        double[] predicted = new double[repeats];
+        double[] floor = new double[repeats];
+        double[] timesPredicted = new double[repeats];
+        double[] timesFloor = new double[repeats];
+        view.start(name + ", " + Sizes.count(count, "window"), repeats);
+        MachineProfile machine = calibration.measure(type, windows.seqlen(), headDim, null);
+        Estimate estimate = costs.estimate(machine);
         for (int i = 0; i < repeats; i++) {
-            Path out = scratch.resolve("artifact");
-            seconds[i] = Timing.seconds(() -> quantize(model, windows, out));
-            delete(out);
+            seconds[i] = time(model, windows);
+            machine = calibration.measure(type, windows.seqlen(), headDim, null);
+            Estimate after = costs.estimate(machine);
+            predicted[i] = (estimate.seconds() + after.seconds()) / 2;
+            floor[i] = (estimate.floor() + after.floor()) / 2;
+            timesPredicted[i] = seconds[i] / predicted[i];
+            timesFloor[i] = seconds[i] / floor[i];
+            estimate = after;
             view.update(i + 1, DryRun.duration(seconds[i]));
         }
         view.finish();
-        double median = Timing.median(seconds);
-        QuantizationPlan plan;
-        Estimate estimate;
-        MachineProfile machine;
-        try (Checkpoint checkpoint = Checkpoint.open(model)) {
-            plan = QuantizationPlan.of(ModelFamilies.architecture(checkpoint), options);
-            Run run = new Run(
-                    windows.windows().length,
-                    windows.seqlen(),
-                    type,
-                    torch.isGpu(),
-                    checkpoint.weightBytes(),
-                    0,
-                    0,
-                    Long.MAX_VALUE);
-            machine = new Calibration(torch)
-                    .measure(
-                            type,
-                            windows.seqlen(),
-                            plan.architecture().block(0).attention().headDim(),
-                            null);
-            estimate = new CostModel(plan, run).estimate(machine);
-        }
         return new EndToEnd(
                 name,
-                plan.architecture().layers(),
-                windows.windows().length,
+                layers,
+                count,
                 windows.seqlen(),
                 seconds[0],
-                median,
-                estimate.seconds(),
-                estimate.floor(),
-                median / estimate.floor(),
-                median / estimate.seconds(),
+                Timing.median(seconds),
+                Timing.median(predicted),
+                Timing.median(floor),
+                Timing.median(timesFloor),
+                Timing.median(timesPredicted),
                 machine,
                 DryRun.steps(estimate));
+    }
+
+    /** Seconds of a run. */
+    private double time(Path model, CalibrationSet windows) throws IOException {
+        Path out = scratch.resolve("artifact");
+        double seconds = Timing.seconds(() -> quantize(model, windows, out));
+        delete(out);
+        return seconds;
     }
 
     /** What {@code quantize --no-eval} does once the tensor library is up, but for the model card. */

@@ -28,6 +28,11 @@ record SyntheticLlama(int blocks, int hidden, int ffn, int heads, int kvHeads, i
     private static final long SEED = 20_261_123;
     private static final int CHUNK = 1 << 22;
 
+    /** What tables call it. */
+    String name() {
+        return "llama " + hidden + ", " + ffn;
+    }
+
     /** Of the uniform weights; their standard deviation is then 0.02, as models are initialised. */
     private static final float RANGE = 0.0346f;
 

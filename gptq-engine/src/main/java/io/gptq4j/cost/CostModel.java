@@ -1,6 +1,7 @@
 package io.gptq4j.cost;
 
 import io.gptq4j.eval.Pieces;
+import io.gptq4j.gptq.Hessian;
 import io.gptq4j.gptq.QuantizationPlan;
 import io.gptq4j.gptq.Refinement;
 import io.gptq4j.gptq.Sensitivity;
@@ -36,12 +37,10 @@ import java.util.Map;
  */
 public final class CostModel {
     /**
-     * The share of the rate of products in sums over the upper triangle, counting what is computed of the lower one: {@link
-     * #HESSIAN_BASE} columns at the diagonal. Sums alone, with 256, 704, 2048 and 5632 inputs: 0.80, 0.90, 0.85, 0.92.
+     * The share of the rate of products in sums over the upper triangle, counting what is computed of the lower one: some columns
+     * at the diagonal. Sums alone, with 256, 704, 2048 and 5632 inputs: 0.82, 0.86, 0.85, 0.92.
      */
     private static final double HESSIAN_EFFICIENCY = 0.87;
-
-    private static final int HESSIAN_BASE = 128;
 
     /**
      * The same for the factorisation's products; beside them its diagonal blocks cost calls for each line, and arranging,
@@ -153,7 +152,7 @@ public final class CostModel {
         double rows = group.rows();
         double tokens = run.tokens() * group.seen();
         int size = (int) in;
-        double share = HESSIAN_EFFICIENCY * in / (in + HESSIAN_BASE);
+        double share = HESSIAN_EFFICIENCY * in / (in + Math.min(in, Hessian.base(size, run.gpu())));
         all.add(Work.products(Step.HESSIAN, Work.Unit.FLOAT32, size, layers * tokens * in * in, share));
         all.add(ForwardWork.elements(Step.HESSIAN, 0, forward.converted() * layers * tokens * in, 0));
         all.add(Work.products(
