@@ -13,7 +13,7 @@ import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Measures a machine in about five seconds. Every rate is the median of some timed calls, each long enough that the clock
+ * Measures a machine in three to four seconds. Every rate is the median of some timed calls, each long enough that the clock
  * does not matter, after one that is not counted; a machine is measured twice, and the better one of both counts for each rate, since
  * what comes between, such as the compiler of a Java that has just started, makes all that it meets slower. Not thread-safe.
  */
