@@ -22,8 +22,11 @@ import io.gptq4j.tensor.Torch;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /** Whole quantizations, from a checkpoint's header to the files of the artifact, against what the cost model says. */
@@ -128,14 +131,7 @@ final class BenchRuns {
     private double median(SyntheticLlama shape, int windows, int seqlen) throws IOException {
         Path model = shape.write(scratch.resolve("model"));
         try {
-            view.start(shape.name() + ", " + Sizes.count(windows, "window"), repeats);
-            double[] seconds = new double[repeats];
-            for (int i = 0; i < repeats; i++) {
-                seconds[i] = time(model, shape.windows(windows, seqlen));
-                view.update(i + 1, DryRun.duration(seconds[i]));
-            }
-            view.finish();
-            return Timing.median(seconds);
+            return Timing.median(seconds(shape.name(), model, shape.windows(windows, seqlen), () -> {}));
         } finally {
             delete(model);
         }
@@ -150,59 +146,68 @@ final class BenchRuns {
     }
 
     private EndToEnd measure(String name, Path model, CalibrationSet windows) throws IOException {
-        int count = windows.windows().length;
+        QuantizationPlan plan;
         CostModel costs;
-        int headDim;
-        int layers;
         try (Checkpoint checkpoint = Checkpoint.open(model)) {
-            QuantizationPlan plan = QuantizationPlan.of(ModelFamilies.architecture(checkpoint), options);
-            headDim = plan.architecture().block(0).attention().headDim();
-            layers = plan.architecture().layers();
-            long bytes = checkpoint.weightBytes();
-            costs = new CostModel(
-                    plan, new Run(count, windows.seqlen(), type, torch.isGpu(), bytes, 0, 0, Long.MAX_VALUE));
+            plan = QuantizationPlan.of(ModelFamilies.architecture(checkpoint), options);
+            Run run = new Run(
+                    windows.windows().length,
+                    windows.seqlen(),
+                    type,
+                    torch.isGpu(),
+                    checkpoint.weightBytes(),
+                    0,
+                    0,
+                    Long.MAX_VALUE);
+            costs = new CostModel(plan, run);
         }
         Calibration calibration = new Calibration(torch);
-        double[] seconds = new double[repeats];
-        double[] predicted = new double[repeats];
-        double[] floor = new double[repeats];
-        double[] timesPredicted = new double[repeats];
-        double[] timesFloor = new double[repeats];
-        view.start(name + ", " + Sizes.count(count, "window"), repeats);
-        MachineProfile machine = calibration.measure(type, windows.seqlen(), headDim, null);
-        Estimate estimate = costs.estimate(machine);
-        for (int i = 0; i < repeats; i++) {
-            seconds[i] = time(model, windows);
-            machine = calibration.measure(type, windows.seqlen(), headDim, null);
-            Estimate after = costs.estimate(machine);
-            predicted[i] = (estimate.seconds() + after.seconds()) / 2;
-            floor[i] = (estimate.floor() + after.floor()) / 2;
-            timesPredicted[i] = seconds[i] / predicted[i];
-            timesFloor[i] = seconds[i] / floor[i];
-            estimate = after;
-            view.update(i + 1, DryRun.duration(seconds[i]));
-        }
-        view.finish();
+        int headDim = plan.architecture().block(0).attention().headDim();
+        List<MachineProfile> machines = new ArrayList<>();
+        double[] seconds = seconds(
+                name, model, windows, () -> machines.add(calibration.measure(type, windows.seqlen(), headDim, null)));
+        List<Estimate> estimates = machines.stream().map(costs::estimate).toList();
+        double[] predicted = means(estimates, Estimate::seconds);
+        double[] floor = means(estimates, Estimate::floor);
         return new EndToEnd(
                 name,
-                layers,
-                count,
+                plan.architecture().layers(),
+                windows.windows().length,
                 windows.seqlen(),
                 seconds[0],
                 Timing.median(seconds),
                 Timing.median(predicted),
                 Timing.median(floor),
-                Timing.median(timesFloor),
-                Timing.median(timesPredicted),
-                machine,
-                DryRun.steps(estimate));
+                Timing.median(quotients(seconds, floor)),
+                Timing.median(quotients(seconds, predicted)),
+                machines.get(repeats),
+                DryRun.steps(estimates.get(repeats)));
     }
 
-    /** Seconds of a run. */
-    private double time(Path model, CalibrationSet windows) throws IOException {
-        Path out = scratch.resolve("artifact");
-        double seconds = Timing.seconds(() -> quantize(model, windows, out));
-        delete(out);
+    /** What the estimates before and after each run say, in the mean. */
+    private double[] means(List<Estimate> estimates, ToDoubleFunction<Estimate> of) {
+        return IntStream.range(0, repeats)
+                .mapToDouble(i -> (of.applyAsDouble(estimates.get(i)) + of.applyAsDouble(estimates.get(i + 1))) / 2)
+                .toArray();
+    }
+
+    private static double[] quotients(double[] x, double[] y) {
+        return IntStream.range(0, x.length).mapToDouble(i -> x[i] / y[i]).toArray();
+    }
+
+    /** The seconds of each of several runs; {@code around} is done before the first and after each. */
+    private double[] seconds(String name, Path model, CalibrationSet windows, Timing.Action around) throws IOException {
+        view.start(name + ", " + Sizes.count(windows.windows().length, "window"), repeats);
+        double[] seconds = new double[repeats];
+        around.run();
+        for (int i = 0; i < repeats; i++) {
+            Path out = scratch.resolve("artifact");
+            seconds[i] = Timing.seconds(() -> quantize(model, windows, out));
+            delete(out);
+            around.run();
+            view.update(i + 1, DryRun.duration(seconds[i]));
+        }
+        view.finish();
         return seconds;
     }
 

@@ -28,11 +28,6 @@ record SyntheticLlama(int blocks, int hidden, int ffn, int heads, int kvHeads, i
     private static final long SEED = 20_261_123;
     private static final int CHUNK = 1 << 22;
 
-    /** What tables call it. */
-    String name() {
-        return "llama " + hidden + ", " + ffn;
-    }
-
     /** Of the uniform weights; their standard deviation is then 0.02, as models are initialised. */
     private static final float RANGE = 0.0346f;
 
@@ -42,6 +37,11 @@ record SyntheticLlama(int blocks, int hidden, int ffn, int heads, int kvHeads, i
             throw new IllegalArgumentException("--heads must divide --hidden into even parts, and --kv-heads --heads: "
                     + heads + " and " + kvHeads + " do not, at a width of " + hidden);
         }
+    }
+
+    /** What tables call it. */
+    String name() {
+        return "llama " + hidden + ", " + ffn;
     }
 
     /** The same with another number of blocks. */

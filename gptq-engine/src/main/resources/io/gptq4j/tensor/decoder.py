@@ -212,9 +212,8 @@ class Decoder(Module):
     for start in range(0, T, 64):
       end = min(start + 64, T)
       seen = mask[0:end - start, whole - 64 - start:whole - 64 - start + end]
-      y = torch.scaled_dot_product_attention(q[:, :, start:end], k4[:, :, 0:end], v4[:, :, 0:end], seen, 0., False, scale=scale)
-      _0 = torch.append(results, torch.transpose(y, 1, 2))
-    return torch.flatten(torch.cat(results, 1), 2)
+      _0 = torch.append(results, self.attend_masked(q[:, :, start:end], k4[:, :, 0:end], v4[:, :, 0:end], seen, scale))
+    return torch.cat(results, 1)
 
   # Attention of one query of each window, q [B, H, 1, D], over all keys; heads that share keys are queries of one head here. Returns
   # [B, 1, H * E]. Not by the operator: how it rounds a few queries depends on the thread that has them.

@@ -38,11 +38,9 @@ final class PlainDecoder extends PlainParts {
             double[][] a = attend(q, k, linear(x, p + "self_attn.v_proj"), heads, kv, 1 / Math.sqrt(dim), 0, 0, null);
             h = add(h, linear(a, p + "self_attn.o_proj"));
             x = rmsNorm(h, p + "post_attention_layernorm", eps);
-            double[][] gate = linear(x, p + "mlp.gate_proj");
-            double[][] up = linear(x, p + "mlp.up_proj");
-            h = add(h, linear(times(map(gate, PlainParts::silu), up), p + "mlp.down_proj"));
+            h = add(h, gated(x, p + "mlp.", "gate_proj", "up_proj", "down_proj"));
         }
-        boolean tied = (Boolean) config.getOrDefault("tie_word_embeddings", false);
+        boolean tied = flag("tie_word_embeddings", false);
         return linear(rmsNorm(h, "model.norm", eps), tied ? "model.embed_tokens" : "lm_head");
     }
 
@@ -50,7 +48,7 @@ final class PlainDecoder extends PlainParts {
         int hidden = integer("hidden_size", 0);
         int heads = integer("num_attention_heads", 0);
         int width = integer("word_embed_proj_dim", hidden);
-        boolean pre = (Boolean) config.getOrDefault("do_layer_norm_before", true);
+        boolean pre = flag("do_layer_norm_before", true);
         double[][] h = rows("model.decoder.embed_tokens.weight", ids, 0, width);
         if (width != hidden) {
             h = linear(h, "model.decoder.project_in");
@@ -89,13 +87,13 @@ final class PlainDecoder extends PlainParts {
                 h = layerNorm(h, p + "final_layer_norm", 1e-5);
             }
         }
-        if (pre && !(Boolean) config.getOrDefault("_remove_final_layer_norm", false)) {
+        if (pre && !flag("_remove_final_layer_norm", false)) {
             h = layerNorm(h, "model.decoder.final_layer_norm", 1e-5);
         }
         if (width != hidden) {
             h = linear(h, "model.decoder.project_out");
         }
-        boolean tied = (Boolean) config.getOrDefault("tie_word_embeddings", true);
+        boolean tied = flag("tie_word_embeddings", true);
         return linear(h, tied ? "model.decoder.embed_tokens" : "lm_head");
     }
 
@@ -103,7 +101,7 @@ final class PlainDecoder extends PlainParts {
         int hidden = integer("hidden_size", 0);
         int heads = integer("n_head", 0);
         int dim = hidden / heads;
-        boolean fromNorm = (Boolean) config.getOrDefault("apply_residual_connection_post_layernorm", false);
+        boolean fromNorm = flag("apply_residual_connection_post_layernorm", false);
         double eps = number("layer_norm_epsilon", 1e-5);
         double[] slopes = new double[heads];
         int power = 1;

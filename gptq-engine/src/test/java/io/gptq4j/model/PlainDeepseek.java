@@ -46,7 +46,7 @@ final class PlainDeepseek extends PlainParts {
         int channels = (int) (dim * number("partial_rotary_factor", 0.5));
         double[][] q = linear(x, p + "q_proj");
         double[][] k = linear(x, p + "k_proj");
-        if ((Boolean) config.getOrDefault("use_qk_norm", false)) {
+        if (flag("use_qk_norm", false)) {
             q = headNorm(q, heads, p + "q_norm", eps);
             k = headNorm(k, kv, p + "k_norm", eps);
         }
@@ -69,7 +69,7 @@ final class PlainDeepseek extends PlainParts {
         int value = integer("v_head_dim", 0);
         int rank = integer("kv_lora_rank", 0);
         int dim = plain + rotated;
-        boolean interleaved = !third || (Boolean) config.getOrDefault("rope_interleave", true);
+        boolean interleaved = !third || flag("rope_interleave", true);
         double[][] q = config.get("q_lora_rank") == null
                 ? linear(x, p + "q_proj")
                 : linear(rmsNorm(linear(x, p + "q_a_proj"), p + "q_a_layernorm", 1e-6), p + "q_b_proj");
@@ -134,7 +134,7 @@ final class PlainDeepseek extends PlainParts {
             }
             order.sort(Comparator.comparingDouble(e -> -choice[e]));
             List<Integer> chosen = order.subList(0, integer("num_experts_per_tok", 0));
-            boolean normalized = third && (Boolean) config.getOrDefault("norm_topk_prob", true);
+            boolean normalized = third && flag("norm_topk_prob", true);
             double sum = normalized ? chosen.stream().mapToDouble(e -> share[e]).sum() : 1;
             double factor = number("routed_scaling_factor", glm || !third ? 1 : 2.5);
             for (int e : chosen) {

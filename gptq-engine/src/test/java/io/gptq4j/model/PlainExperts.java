@@ -50,7 +50,7 @@ final class PlainExperts extends PlainParts {
             x = rmsNorm(h, p + "post_attention_layernorm", eps);
             h = add(h, scaled(mlp(x, p, l, type), joined));
         }
-        boolean tied = (Boolean) config.getOrDefault("tie_word_embeddings", false);
+        boolean tied = flag("tie_word_embeddings", false);
         double[][] logits = linear(rmsNorm(h, "model.norm", eps), tied ? "model.embed_tokens" : "lm_head");
         return scaled(logits, 1 / number("logits_scaling", 1));
     }
@@ -73,8 +73,14 @@ final class PlainExperts extends PlainParts {
         if (!sparse) {
             return gated(x, p + "mlp.", "gate_proj", "up_proj", "down_proj");
         }
-        double[][] y = experts(x, p + "mlp.", "gate_proj", "up_proj", "down_proj", integer("num_experts", 0), (Boolean)
-                config.getOrDefault("norm_topk_prob", false));
+        double[][] y = experts(
+                x,
+                p + "mlp.",
+                "gate_proj",
+                "up_proj",
+                "down_proj",
+                integer("num_experts", 0),
+                flag("norm_topk_prob", false));
         if (type.equals("qwen2_moe")) {
             double[][] gate = linear(x, p + "mlp.shared_expert_gate");
             double[][] shared = gated(x, p + "mlp.shared_expert.", "gate_proj", "up_proj", "down_proj");

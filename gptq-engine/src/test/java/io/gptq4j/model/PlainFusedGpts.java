@@ -187,9 +187,7 @@ final class PlainFusedGpts extends PlainParts {
                     0,
                     null);
             h = add(h, linear(a, p + "attn.c_proj"));
-            double[][] x = rmsNorm(h, p + "ln_2", eps);
-            double[][] m = times(linear(x, p + "mlp.w1"), map(linear(x, p + "mlp.w2"), PlainParts::silu));
-            h = add(h, linear(m, p + "mlp.c_proj"));
+            h = add(h, gated(rmsNorm(h, p + "ln_2", eps), p + "mlp.", "w2", "w1", "c_proj"));
         }
         h = rmsNorm(h, "transformer.ln_f", eps);
         return linear(h, flag("tie_word_embeddings", false) ? "transformer.wte" : "lm_head");

@@ -274,8 +274,7 @@ final class PlainLlamas extends PlainLlamaParts {
                     double[][] a = attend(qkv[0], qkv[1], qkv[2], heads, kv, 1 / Math.sqrt(dim), 0, 0, null);
                     h = add(h, linear(a, p + "attention.wo"));
                     double[][] x = norm(h, p + "ffn_norm", 0, 1e-6, 0, false);
-                    double[][] gate = map(linear(x, p + "feed_forward.w1"), PlainParts::silu);
-                    return add(h, linear(times(gate, linear(x, p + "feed_forward.w3")), p + "feed_forward.w2"));
+                    return add(h, gated(x, p + "feed_forward.", "w1", "w3", "w2"));
                 });
             default -> llama(ids, 1e-6, (x, p, l) -> attention(x, p, rope.of(dim, t), 0));
         };

@@ -36,7 +36,7 @@ class ConformanceUploadIT extends HubBenchFixture {
 
     @Override
     FakeHub.Builder settings() {
-        return FakeHub.builder().multipartThreshold(2_000_000).chunkSize(1_000_000);
+        return FakeHub.inParts();
     }
 
     private void folder() throws Exception {

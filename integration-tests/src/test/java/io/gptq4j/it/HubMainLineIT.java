@@ -31,10 +31,7 @@ class HubMainLineIT {
     @BeforeEach
     void seed() throws IOException {
         hub.close();
-        hub = FakeHub.builder()
-                .multipartThreshold(2_000_000)
-                .chunkSize(1_000_000)
-                .start();
+        hub = FakeHub.inParts().start();
         Map<String, Path> files = new TreeMap<>();
         try (Stream<Path> bundled = Files.list(TinyModel.bundled())) {
             bundled.forEach(file -> files.put(file.getFileName().toString(), file));

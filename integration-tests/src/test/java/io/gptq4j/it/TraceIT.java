@@ -28,7 +28,7 @@ class TraceIT extends HubBenchFixture {
 
     @Override
     FakeHub.Builder settings() {
-        return FakeHub.builder().multipartThreshold(2_000_000).chunkSize(1_000_000);
+        return FakeHub.inParts();
     }
 
     @BeforeEach

@@ -148,6 +148,11 @@ public final class FakeHub implements AutoCloseable {
         return new Builder();
     }
 
+    /** Settings by which files of more than two megabytes go up in parts of one. */
+    public static Builder inParts() {
+        return builder().multipartThreshold(2_000_000).chunkSize(1_000_000);
+    }
+
     /** A hub with the default settings. */
     public static FakeHub start() {
         return builder().start();

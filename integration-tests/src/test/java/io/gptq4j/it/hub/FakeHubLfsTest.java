@@ -30,8 +30,7 @@ class FakeHubLfsTest {
     private static final String OID = Hex.sha256Of(WEIGHTS);
     private static final String BATCH = "/alice/m.git/info/lfs/objects/batch";
 
-    private final FakeHub hub =
-            FakeHub.builder().multipartThreshold(2_000_000).chunkSize(1_000_000).start();
+    private final FakeHub hub = FakeHub.inParts().start();
     private final Asking anonymous = new Asking(hub.url(), "");
     private final Asking alice = new Asking(hub.url(), FakeHub.WRITE_TOKEN);
     private final Asking bob = new Asking(hub.url(), FakeHub.READ_TOKEN);

@@ -33,8 +33,7 @@ class FakeHubWriteTest {
     private static final String HEADER =
             "{\"key\": \"header\", \"value\": {\"summary\": \"s\", \"description\": \"d\"}}\n";
 
-    private final FakeHub hub =
-            FakeHub.builder().multipartThreshold(2_000_000).chunkSize(1_000_000).start();
+    private final FakeHub hub = FakeHub.inParts().start();
     private final Asking anonymous = new Asking(hub.url(), "");
     private final Asking alice = new Asking(hub.url(), FakeHub.WRITE_TOKEN);
     private final Asking bob = new Asking(hub.url(), FakeHub.READ_TOKEN);
